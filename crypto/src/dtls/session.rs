@@ -1,0 +1,295 @@
+//! One DTLS association: the seam over dimpl, and the rule when keys come out.
+//!
+//! dimpl reports the peer's certificate when it arrives, the key material when the peer has proved
+//! to own the private key and both Finished messages fit. It wants to be polled dry after every
+//! call and its errors are final.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use dimpl::{Config, Dtls, Output};
+
+use super::certificate::Certificate;
+use super::fingerprint::Fingerprint;
+use super::{DtlsError, DtlsOutput, DtlsVersions};
+use crate::keys::{MasterKey, SrtpKeys, SrtpProfile};
+use crate::limits::{
+    DTLS_CERTIFICATE_BYTES_MAX, DTLS_DATAGRAM_BYTES_MAX, DTLS_FIRST_RETRANSMIT,
+    DTLS_HANDSHAKE_TIMEOUT, DTLS_RETRANSMITS_MAX, FINGERPRINTS_MAX,
+};
+
+/// dimpl says "never" with an instant years away.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Server,
+    Client,
+}
+
+pub(super) struct Session {
+    role: Role,
+    /// None once the session has failed.
+    dtls: Option<Box<Dtls>>,
+    /// Waits for the first message of the server.
+    client_waits: bool,
+    expected: Vec<Fingerprint>,
+    /// What the peer showed, in DER.
+    certificate: Option<Vec<u8>>,
+    /// The handshake is complete.
+    connected: bool,
+    /// It gave key material: it need not, when the peer does not offer an SRTP profile.
+    exported: bool,
+    /// Held back until the certificate is verified.
+    keys: Option<SrtpKeys>,
+    outputs: VecDeque<DtlsOutput>,
+    timeout: Option<Instant>,
+}
+
+impl Session {
+    pub(super) fn new(
+        certificate: &Certificate,
+        role: Role,
+        versions: DtlsVersions,
+        now: Instant,
+    ) -> Result<Self, DtlsError> {
+        let (config, pair) = (config()?, certificate.pair());
+        let mut dtls = Box::new(match versions {
+            DtlsVersions::Only12 => Dtls::new_12(config, pair, now),
+            DtlsVersions::Only13 => Dtls::new_13(config, pair, now),
+            DtlsVersions::Both => Dtls::new_auto(config, pair, now),
+        });
+        if role == Role::Client {
+            dtls.set_active(true);
+        }
+        let mut session = Self {
+            role,
+            dtls: Some(dtls),
+            client_waits: role == Role::Client,
+            expected: Vec::new(),
+            certificate: None,
+            connected: false,
+            exported: false,
+            keys: None,
+            outputs: VecDeque::new(),
+            timeout: None,
+        };
+        session.handle_timeout(now)?;
+        Ok(session)
+    }
+
+    pub(super) fn expect(&mut self, fingerprints: Vec<Fingerprint>) -> Result<(), DtlsError> {
+        if self.dtls.is_none() {
+            return Err(DtlsError::Ended);
+        }
+        if fingerprints.is_empty() || fingerprints.len() > FINGERPRINTS_MAX {
+            return self.fail(DtlsError::FingerprintCount);
+        }
+        self.expected = fingerprints;
+        self.release_keys()
+    }
+
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+    ) -> Result<(), DtlsError> {
+        self.advance(now)?;
+        // A client that offers both versions takes the first datagram for the server's choice and
+        // would fail on anything else: let through only what can be a handshake record.
+        if self.client_waits && datagram.first() != Some(&HANDSHAKE_RECORD) {
+            return Ok(());
+        }
+        self.client_waits = false;
+        let result = match self.dtls.as_mut() {
+            Some(dtls) => dtls.handle_packet(datagram),
+            None => return Err(DtlsError::Ended),
+        };
+        self.conclude(now, result)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsError> {
+        self.advance(now)
+    }
+
+    pub(super) fn close(&mut self, now: Instant) -> Result<(), DtlsError> {
+        let result = match self.dtls.as_mut() {
+            Some(dtls) => dtls.close(),
+            None => return Err(DtlsError::Ended),
+        };
+        self.conclude(now, result)
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<DtlsOutput> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    fn advance(&mut self, now: Instant) -> Result<(), DtlsError> {
+        let result = match self.dtls.as_mut() {
+            Some(dtls) => dtls.handle_timeout(now),
+            None => return Err(DtlsError::Ended),
+        };
+        self.conclude(now, result)
+    }
+
+    /// Takes what dimpl has to say after a call, and ends the session if the call failed.
+    fn conclude(
+        &mut self,
+        now: Instant,
+        result: Result<(), dimpl::Error>,
+    ) -> Result<(), DtlsError> {
+        match result {
+            Ok(()) => self.drain(now),
+            Err(dimpl::Error::Timeout(_)) => self.fail(DtlsError::Timeout),
+            Err(error) => {
+                let reason = DtlsError::Handshake(error.to_string());
+                self.fail(reason)
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant) -> Result<(), DtlsError> {
+        let mut stack = [0; DTLS_DATAGRAM_BYTES_MAX];
+        let mut large = Vec::new();
+        loop {
+            let Some(dtls) = self.dtls.as_mut() else {
+                return Err(DtlsError::Ended);
+            };
+            let buffer = if large.is_empty() {
+                &mut stack[..]
+            } else {
+                &mut large[..]
+            };
+            match dtls.poll_output(buffer) {
+                Output::Packet(packet) => {
+                    self.outputs
+                        .push_back(DtlsOutput::Datagram(packet.to_vec()));
+                }
+                Output::BufferTooSmall { needed } if needed <= DTLS_CERTIFICATE_BYTES_MAX => {
+                    large = vec![0; needed];
+                }
+                Output::BufferTooSmall { .. } => {
+                    let reason = "certificate of the peer is too large";
+                    return self.fail(DtlsError::Handshake(reason.to_owned()));
+                }
+                Output::Timeout(at) => {
+                    self.timeout = (at < now + NEVER).then_some(at);
+                    return match self.connected && !self.exported {
+                        true => self.fail(DtlsError::NoSrtpProfile),
+                        false => Ok(()),
+                    };
+                }
+                Output::PeerCert(certificate) => {
+                    self.certificate = Some(certificate.to_vec());
+                    self.release_keys()?;
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    let Some(keys) = split_material(&material, profile, self.role) else {
+                        return self.fail(DtlsError::NoSrtpProfile);
+                    };
+                    self.exported = true;
+                    self.keys = Some(keys);
+                    self.release_keys()?;
+                }
+                Output::CloseNotify => self.outputs.push_back(DtlsOutput::Closed),
+                Output::Connected => self.connected = true,
+                // Nothing is sent over the association itself: data channels are not negotiated.
+                Output::ApplicationData(_) => {}
+                // The enumeration is open; what it may gain is no business of a media gateway.
+                _ => {}
+            }
+        }
+    }
+
+    /// Verifies the certificate as soon as both it and the fingerprints are known, and gives the
+    /// keys out when they are there, too.
+    fn release_keys(&mut self) -> Result<(), DtlsError> {
+        let Some(certificate) = &self.certificate else {
+            return Ok(());
+        };
+        if self.expected.is_empty() {
+            return Ok(());
+        }
+        if !self
+            .expected
+            .iter()
+            .any(|fingerprint| fingerprint.matches(certificate))
+        {
+            return self.fail(DtlsError::FingerprintMismatch);
+        }
+        if let Some(keys) = self.keys.take() {
+            self.outputs.push_back(DtlsOutput::Keys(keys));
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: DtlsError) -> Result<(), DtlsError> {
+        self.dtls = None;
+        self.keys = None;
+        self.timeout = None;
+        self.outputs
+            .retain(|output| !matches!(output, DtlsOutput::Keys(_)));
+        Err(error)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Content type of a handshake record (RFC 6347 section 4.1); the first flight of a server is made
+/// of these.
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// client key, server key, client salt, server salt (RFC 5764 section 4.2).
+fn split_material(material: &[u8], profile: dimpl::SrtpProfile, role: Role) -> Option<SrtpKeys> {
+    let profile = match profile {
+        dimpl::SrtpProfile::AES128_CM_SHA1_80 => SrtpProfile::AesCm128HmacSha1_80,
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+        _ => return None,
+    };
+    let (client_key, rest) = material.split_at_checked(profile.key_bytes())?;
+    let (server_key, rest) = rest.split_at_checked(profile.key_bytes())?;
+    let (client_salt, server_salt) = rest.split_at_checked(profile.salt_bytes())?;
+    let client = MasterKey::new(profile, client_key, client_salt).ok()?;
+    let server = MasterKey::new(profile, server_key, server_salt).ok()?;
+    Some(match role {
+        Role::Server => SrtpKeys {
+            local: server,
+            remote: client,
+        },
+        Role::Client => SrtpKeys {
+            local: client,
+            remote: server,
+        },
+    })
+}
+
+/// The settings that all sessions share.
+fn config() -> Result<Arc<Config>, DtlsError> {
+    static CONFIG: OnceLock<Arc<Config>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
+    let config = Config::builder()
+        .with_crypto_provider(dimpl::crypto::aws_lc_rs::default_provider())
+        .mtu(DTLS_DATAGRAM_BYTES_MAX)
+        .flight_start_rto(DTLS_FIRST_RETRANSMIT)
+        .flight_retries(DTLS_RETRANSMITS_MAX)
+        .handshake_timeout(DTLS_HANDSHAKE_TIMEOUT)
+        .require_client_certificate(true)
+        .build()
+        .map_err(|error| DtlsError::Configuration(error.to_string()))?;
+    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
+}

@@ -1,0 +1,188 @@
+//! AES-GCM (RFC 7714).
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use zeroize::Zeroize;
+
+use super::SrtpError;
+
+/// Bytes of the authentication tag.
+pub(super) const TAG_BYTES: usize = 16;
+
+/// The session key and salt of RTP or of RTCP.
+pub(super) struct AesGcm {
+    key: LessSafeKey,
+    /// Right-aligned: a nonce is made of it without going through memory.
+    salt: u128,
+}
+
+impl AesGcm {
+    /// Takes a key of 16 or 32 bytes; the first 12 bytes of `salt` are the salt.
+    pub(super) fn new(key: &[u8], salt: &[u8; 16]) -> Result<Self, SrtpError> {
+        let algorithm = match key.len() {
+            16 => &AES_128_GCM,
+            _ => &AES_256_GCM,
+        };
+        let key = UnboundKey::new(algorithm, key).map_err(|_| SrtpError::BadKey)?;
+        let key = LessSafeKey::new(key);
+        let salt = u128::from_be_bytes(*salt) >> 32;
+        Ok(Self { key, salt })
+    }
+
+    /// Encrypts in place and writes the tag, which has [`TAG_BYTES`].
+    pub(super) fn seal(
+        &self,
+        ssrc: [u8; 4],
+        index: u64,
+        associated: &[u8],
+        payload: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), SrtpError> {
+        let nonce = self.nonce(ssrc, index);
+        let associated = Aad::from(associated);
+        let sealed = self
+            .key
+            .seal_in_place_scatter(nonce, associated, payload, &[], tag);
+        sealed.map_err(|_| SrtpError::NoRoom)
+    }
+
+    /// Verifies and decrypts in place; `payload` ends with the tag. After an error its content is
+    /// undefined.
+    pub(super) fn open(
+        &self,
+        ssrc: [u8; 4],
+        index: u64,
+        associated: &[u8],
+        payload: &mut [u8],
+    ) -> Result<(), SrtpError> {
+        let opened =
+            self.key
+                .open_in_place(self.nonce(ssrc, index), Aad::from(associated), payload);
+        opened
+            .map(|_| ())
+            .map_err(|_| SrtpError::AuthenticationFailed)
+    }
+
+    /// (16 bits of zero || SSRC || 48-bit index) XOR salt. For RTP the index is ROC || SEQ; the
+    /// 31-bit index of RTCP leaves its upper 17 bits zero (RFC 7714 sections 8.1 and 9.1).
+    fn nonce(&self, ssrc: [u8; 4], index: u64) -> Nonce {
+        let nonce = self.salt ^ (u128::from(u32::from_be_bytes(ssrc)) << 48) ^ u128::from(index);
+        let [_, _, _, _, nonce @ ..] = nonce.to_be_bytes();
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+impl Drop for AesGcm {
+    fn drop(&mut self) {
+        self.salt.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::srtp::testing::bytes;
+
+    const SALT: &str = "517569642070726f2071756f";
+    const RTP_HEADER: &str = "8040f17b 8041f8d3 5501a0b2";
+    const RTP_PAYLOAD: &str = "47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 \
+                               61727465 73207472 6573";
+    const RTCP_HEADER: &str = "81c8000d 4d617273";
+    const RTCP_REST: &str = "4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef \
+                             deadbeef deadbeef deadbeef deadbeef";
+
+    fn session(key_bytes: u8) -> AesGcm {
+        let key: Vec<u8> = (0..key_bytes).collect();
+        let salt = [bytes(SALT), vec![0xFF; 4]].concat();
+        AesGcm::new(&key, &salt.try_into().unwrap()).unwrap()
+    }
+
+    fn seals_and_opens(
+        gcm: &AesGcm,
+        (ssrc, index): (u32, u64),
+        associated: &str,
+        plain: &str,
+        sealed: &str,
+    ) {
+        let (associated, plain) = (bytes(associated), bytes(plain));
+        let mut payload = plain.clone();
+        let mut tag = [0; TAG_BYTES];
+        gcm.seal(
+            ssrc.to_be_bytes(),
+            index,
+            &associated,
+            &mut payload,
+            &mut tag,
+        )
+        .unwrap();
+        payload.extend(tag);
+        assert_eq!(payload, bytes(sealed));
+        gcm.open(ssrc.to_be_bytes(), index, &associated, &mut payload)
+            .unwrap();
+        assert_eq!(payload[..plain.len()], plain);
+    }
+
+    #[test]
+    fn rfc_7714_16_1_rtp_with_aes_128() {
+        seals_and_opens(
+            &session(16),
+            (0x5501_A0B2, 0xF17B),
+            RTP_HEADER,
+            RTP_PAYLOAD,
+            "f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf \
+             8833899d 7f27beb1 6a9152cf 765ee439 0cce",
+        );
+    }
+
+    #[test]
+    fn rfc_7714_16_1_3_rtp_with_aes_128_tag_only() {
+        let whole = format!("{RTP_HEADER} {RTP_PAYLOAD}");
+        let tag = "22493f82 d2bce397 e9d79e3b 19aa4216";
+        seals_and_opens(&session(16), (0x5501_A0B2, 0xF17B), &whole, "", tag);
+    }
+
+    #[test]
+    fn rfc_7714_16_2_rtp_with_aes_256() {
+        seals_and_opens(
+            &session(32),
+            (0x5501_A0B2, 0xF17B),
+            RTP_HEADER,
+            RTP_PAYLOAD,
+            "32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 \
+             b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
+        );
+    }
+
+    #[test]
+    fn rfc_7714_17_1_rtcp_with_aes_128() {
+        seals_and_opens(
+            &session(16),
+            (0x4D61_7273, 0x5D4),
+            &format!("{RTCP_HEADER} 800005d4"),
+            RTCP_REST,
+            "63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46 \
+             86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade",
+        );
+    }
+
+    #[test]
+    fn rfc_7714_17_2_rtcp_with_aes_256() {
+        seals_and_opens(
+            &session(32),
+            (0x4D61_7273, 0x5D4),
+            &format!("{RTCP_HEADER} 800005d4"),
+            RTCP_REST,
+            "d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be 8415f658 \
+             c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be",
+        );
+    }
+
+    #[test]
+    fn rfc_7714_17_3_and_17_4_rtcp_tag_only() {
+        let whole = format!("{RTCP_HEADER} {RTCP_REST} 000005d4");
+        let source = (0x4D61_7273, 0x5D4);
+        let tag = "841dd968 3dd78ec9 2ae58790 125f62b3";
+        seals_and_opens(&session(16), source, &whole, "", tag);
+        let tag = "91db4afb feee5a97 8fab4393 ed2615fe";
+        seals_and_opens(&session(32), source, &whole, "", tag);
+    }
+}
