@@ -1,0 +1,188 @@
+//! What control asks for.
+
+use std::time::Instant;
+
+use crypto::keys::SrtpKeys;
+
+use super::Engine;
+use super::flow::{Browser, Flow, Kind, MEDIA, SrtpContexts, Trunk};
+use super::ice::{CredentialChange, IceAgent};
+use super::verdict::{PeerChange, SocketId};
+use crate::limits::DTLS_DATAGRAMS_PER_SWEEP_MAX;
+use crate::link::{
+    CloseReason, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow, PeerAddresses,
+    RefuseReason, Route,
+};
+
+impl Engine {
+    /// Applies one command; what comes of it is an [`Event`].
+    ///
+    /// For [`Command::OpenFlow`] of a trunk flow the shell binds the ports first: it asks
+    /// [`Engine::is_slot_free`], binds, then calls this; if binding fails it calls
+    /// [`Engine::refuse`] instead. Before [`Command::CloseFlow`] it asks [`Engine::is_open`], to
+    /// know whether the slot's sockets are to be closed.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let (flow, done) = match command {
+            Command::OpenFlow(open) => (open.flow, self.open_flow(now, open)),
+            Command::SetPeer { flow, peer } => (flow, self.set_peer(now, flow, peer)),
+            Command::SetIceCredentials { flow, ice } => (flow, self.set_ice(flow, ice)),
+            Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
+            Command::SetRoute(route) => (route.from, self.set_route(route)),
+            Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
+            Command::CloseFlow { flow } => (flow, self.close(now, flow, CloseReason::Asked)),
+            Command::Stop => return self.stop(now),
+        };
+        if let Err(reason) = done {
+            self.refuse(flow, reason);
+        }
+    }
+
+    /// Reports that the shell could not do its part of a command.
+    pub fn refuse(&mut self, flow: FlowId, reason: RefuseReason) {
+        self.events.push_back(Event::Refused { flow, reason });
+    }
+
+    fn open_flow(&mut self, now: Instant, open: OpenFlow) -> Result<(), RefuseReason> {
+        let id = open.flow;
+        if id.worker != self.config.worker {
+            return Err(RefuseReason::UnknownFlow);
+        }
+        if !self.table.is_free(id.slot) {
+            return Err(RefuseReason::SlotTaken);
+        }
+        let kind = match open.kind {
+            FlowKind::Browser(browser) => {
+                if self
+                    .table
+                    .by_fragment(browser.ice.local_fragment.as_bytes())
+                    .is_some()
+                    || !self
+                        .table
+                        .claim_fragment(browser.ice.local_fragment, id.slot)
+                {
+                    return Err(RefuseReason::FragmentTaken);
+                }
+                Kind::Browser(Box::new(Browser {
+                    ice: IceAgent::new(browser.ice),
+                    contexts: None,
+                    dtls_datagrams_left: DTLS_DATAGRAMS_PER_SWEEP_MAX,
+                }))
+            }
+            FlowKind::Trunk(_) => Kind::Trunk(Trunk::default()),
+        };
+        self.table.insert(Flow::new(now, id, kind));
+        self.events.push_back(Event::FlowOpened { flow: id });
+        self.adjust_sweep(now);
+        Ok(())
+    }
+
+    fn set_peer(
+        &mut self,
+        now: Instant,
+        id: FlowId,
+        peer: PeerAddresses,
+    ) -> Result<(), RefuseReason> {
+        let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
+        let was_final = match &mut flow.kind {
+            Kind::Trunk(trunk) => trunk.set_peer(peer),
+            Kind::Browser(_) => return Err(RefuseReason::WrongKind),
+        };
+        if was_final {
+            let sockets = [SocketId::TrunkRtp(id.slot), SocketId::TrunkRtcp(id.slot)];
+            self.peer_changes
+                .extend(sockets.map(|socket| PeerChange { socket, peer: None }));
+        }
+        // Only from now on can the peer be heard.
+        flow.heard(now);
+        Ok(())
+    }
+
+    fn set_ice(&mut self, id: FlowId, ice: IceCredentials) -> Result<(), RefuseReason> {
+        let flow = self.table.get(id).ok_or(RefuseReason::UnknownFlow)?;
+        if !flow.is_browser() {
+            return Err(RefuseReason::WrongKind);
+        }
+        if !self.table.claim_fragment(ice.local_fragment, id.slot) {
+            return Err(RefuseReason::FragmentTaken);
+        }
+        let browser = self.table.get_mut(id).and_then(Flow::browser_mut);
+        match browser
+            .ok_or(RefuseReason::WrongKind)?
+            .ice
+            .set_credentials(ice)
+        {
+            CredentialChange::Same | CredentialChange::Restarted(None) => {}
+            CredentialChange::Restarted(Some(ended)) => self.table.release_fragment(&ended),
+        }
+        Ok(())
+    }
+
+    fn install_keys(&mut self, id: FlowId, keys: &SrtpKeys) -> Result<(), RefuseReason> {
+        let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
+        let browser = flow.browser_mut().ok_or(RefuseReason::WrongKind)?;
+        browser.contexts = Some(SrtpContexts::new(keys).map_err(|_| RefuseReason::BadKeys)?);
+        Ok(())
+    }
+
+    fn set_route(&mut self, route: Route) -> Result<(), RefuseReason> {
+        let (from, to, media) = (route.from, route.to, route.media);
+        if !self.is_open(to) {
+            return Err(RefuseReason::UnknownFlow);
+        }
+        let medium = self
+            .table
+            .get_mut(from)
+            .ok_or(RefuseReason::UnknownFlow)?
+            .medium_mut(media);
+        let old_to = medium
+            .known_route()
+            .map(|old| old.to)
+            .filter(|old| *old != to);
+        medium.set_route(route);
+        if let Some(flow) = old_to.and_then(|old| self.table.get_mut(old)) {
+            let sender = &mut flow.medium_mut(media).sender;
+            *sender = sender.filter(|sender| *sender != from);
+        }
+        if let Some(flow) = self.table.get_mut(to) {
+            flow.medium_mut(media).sender = Some(from);
+        }
+        Ok(())
+    }
+
+    fn clear_route(&mut self, id: FlowId, media: Media) -> Result<(), RefuseReason> {
+        let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
+        flow.medium_mut(media).clear_route();
+        Ok(())
+    }
+
+    fn close(&mut self, now: Instant, id: FlowId, reason: CloseReason) -> Result<(), RefuseReason> {
+        let flow = self.table.remove(id).ok_or(RefuseReason::UnknownFlow)?;
+        for media in MEDIA {
+            let to = flow.medium(media).known_route().map(|route| route.to);
+            if let Some(other) = to.and_then(|to| self.table.get_mut(to)) {
+                let sender = &mut other.medium_mut(media).sender;
+                *sender = sender.filter(|sender| *sender != id);
+            }
+        }
+        self.events.push_back(Event::FlowClosed {
+            flow: id,
+            reason,
+            totals: flow.totals(),
+        });
+        self.adjust_sweep(now);
+        Ok(())
+    }
+
+    /// Ends every flow.
+    fn stop(&mut self, now: Instant) {
+        for slot in 0..self.table.slots_count() {
+            let flow = u16::try_from(slot)
+                .ok()
+                .and_then(|slot| self.table.at(slot));
+            if let Some(id) = flow.map(|flow| flow.id) {
+                let closed = self.close(now, id, CloseReason::Stopped);
+                debug_assert!(closed.is_ok(), "the flow was found open");
+            }
+        }
+    }
+}

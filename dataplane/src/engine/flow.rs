@@ -1,0 +1,330 @@
+//! One flow: the media path to one peer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use crypto::keys::SrtpKeys;
+use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
+
+use super::ice::IceAgent;
+use super::route::Medium;
+use super::verdict::{DropReason, SocketId};
+use crate::link::{FlowId, FlowTotals, Media, PeerAddresses};
+
+/// The media of a flow, in the order of their index.
+pub(super) const MEDIA: [Media; 2] = [Media::Audio, Media::Video];
+
+/// The video of a flow without any.
+static NO_VIDEO: LazyLock<Medium> = LazyLock::new(Medium::default);
+
+/// One flow.
+pub(super) struct Flow {
+    pub(super) id: FlowId,
+    pub(super) kind: Kind,
+    pub(super) audio: Medium,
+    /// Made by the first route of video: most calls have none.
+    video: Option<Box<Medium>>,
+    pub(super) dropped_packets: u64,
+    pub(super) opened_at: Instant,
+    /// When the last authentic packet came.
+    pub(super) heard_at: Instant,
+    /// There was one, or a trunk peer was named.
+    was_heard: bool,
+    /// The present silence has been reported.
+    pub(super) silence_reported: bool,
+    pub(super) media_started: bool,
+    pub(super) pending: Pending,
+}
+
+/// Which events of the packet path wait for control: at most one of each kind.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pending {
+    pub(super) peer_selected: bool,
+    pub(super) media_silent: bool,
+}
+
+/// What is on the other end.
+pub(super) enum Kind {
+    /// Boxed, or every trunk flow would have its size.
+    Browser(Box<Browser>),
+    Trunk(Trunk),
+}
+
+/// A WebRTC peer.
+pub(super) struct Browser {
+    pub(super) ice: IceAgent,
+    pub(super) contexts: Option<Box<SrtpContexts>>,
+    /// DTLS datagrams that may still be passed up until the next sweep.
+    pub(super) dtls_datagrams_left: u8,
+}
+
+/// SRTP in both directions.
+pub(super) struct SrtpContexts {
+    pub(super) sender: SrtpSender,
+    pub(super) receiver: SrtpReceiver,
+}
+
+impl SrtpContexts {
+    pub(super) fn new(keys: &SrtpKeys) -> Result<Box<Self>, SrtpError> {
+        let sender = SrtpSender::new(&keys.local)?;
+        let receiver = SrtpReceiver::new(&keys.remote)?;
+        Ok(Box::new(Self { sender, receiver }))
+    }
+}
+
+/// A SIP peer: plain RTP and RTCP.
+#[derive(Default)]
+pub(super) struct Trunk {
+    pub(super) rtp: TrunkPeer,
+    pub(super) rtcp: TrunkPeer,
+}
+
+/// One address of a SIP peer: what it signalled, and what it really sends from (symmetric RTP,
+/// RFC 4961).
+#[derive(Clone, Copy, Default)]
+pub(super) struct TrunkPeer {
+    signalled: Option<SocketAddr>,
+    learned: Option<SocketAddr>,
+}
+
+impl TrunkPeer {
+    fn new(signalled: SocketAddr) -> Self {
+        Self {
+            signalled: Some(signalled),
+            learned: None,
+        }
+    }
+
+    /// May a packet from here be the peer's? The IP address must be the signalled one; once a port
+    /// is learned only that port, or the one that was signalled.
+    pub(super) fn accepts(&self, source: SocketAddr) -> bool {
+        let Some(signalled) = self.signalled else {
+            return false;
+        };
+        let same_ip = signalled.ip().to_canonical() == source.ip().to_canonical();
+        let port = source.port();
+        same_ip
+            && (port == signalled.port() || self.learned.is_none_or(|known| known.port() == port))
+    }
+
+    /// A valid packet came from an accepted source. The first one pins the port; only the
+    /// signalled port itself may still take its place, and then for good: true in that moment.
+    pub(super) fn learn(&mut self, source: SocketAddr) -> bool {
+        debug_assert!(self.accepts(source), "only an accepted source is learned");
+        let before = self.learned.replace(source);
+        before != Some(source) && self.is_final()
+    }
+
+    /// The signalled address has proven itself: nobody else will be accepted.
+    fn is_final(&self) -> bool {
+        self.learned.is_some() && self.learned == self.signalled
+    }
+
+    /// Where to send: what was learned, else what was signalled.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        self.learned
+            .or(self.signalled)
+            .filter(|address| address.port() != 0 && is_host(address.ip()))
+    }
+}
+
+/// False for 0.0.0.0 (an old way to say hold, and this very host to the kernel) and for groups.
+fn is_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    !ip.is_unspecified() && !ip.is_multicast()
+}
+
+impl Trunk {
+    /// Takes new signalled addresses; learning begins again. True when a former one was final.
+    pub(super) fn set_peer(&mut self, peer: PeerAddresses) -> bool {
+        let was_final = self.rtp.is_final() || self.rtcp.is_final();
+        self.rtp = TrunkPeer::new(peer.rtp);
+        self.rtcp = TrunkPeer::new(peer.rtcp);
+        was_final
+    }
+}
+
+impl Flow {
+    pub(super) fn new(now: Instant, id: FlowId, kind: Kind) -> Self {
+        Self {
+            id,
+            kind,
+            audio: Medium::default(),
+            video: None,
+            dropped_packets: 0,
+            opened_at: now,
+            heard_at: now,
+            was_heard: false,
+            silence_reported: false,
+            media_started: false,
+            pending: Pending::default(),
+        }
+    }
+
+    pub(super) fn medium(&self, media: Media) -> &Medium {
+        match media {
+            Media::Audio => &self.audio,
+            Media::Video => self.video.as_deref().unwrap_or(&NO_VIDEO),
+        }
+    }
+
+    pub(super) fn medium_mut(&mut self, media: Media) -> &mut Medium {
+        match media {
+            Media::Audio => &mut self.audio,
+            Media::Video => self.video.get_or_insert_default(),
+        }
+    }
+
+    /// The peer can be expected to be heard. A browser may not know our address yet, as long as it
+    /// has sent no check; control gives it a time of its own until the keys are there.
+    pub(super) fn is_expected(&self) -> bool {
+        !self.is_browser() || self.was_heard
+    }
+
+    /// An authentic packet came: a silence, if there was one, is over.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.was_heard = true;
+        self.silence_reported = false;
+    }
+
+    pub(super) fn totals(&self) -> FlowTotals {
+        FlowTotals {
+            audio: self.audio.totals(),
+            video: self.medium(Media::Video).totals(),
+            dropped_packets: self.dropped_packets,
+        }
+    }
+
+    pub(super) fn browser(&self) -> Option<&Browser> {
+        match &self.kind {
+            Kind::Browser(browser) => Some(browser),
+            Kind::Trunk(_) => None,
+        }
+    }
+
+    pub(super) fn browser_mut(&mut self) -> Option<&mut Browser> {
+        match &mut self.kind {
+            Kind::Browser(browser) => Some(browser),
+            Kind::Trunk(_) => None,
+        }
+    }
+
+    pub(super) fn is_browser(&self) -> bool {
+        self.browser().is_some()
+    }
+
+    /// Takes the protection off a packet from the peer, and returns its length.
+    pub(super) fn unprotect(
+        &mut self,
+        packet: &mut [u8],
+        protocol: MediaProtocol,
+    ) -> Result<usize, DropReason> {
+        let Kind::Browser(browser) = &mut self.kind else {
+            return Ok(packet.len());
+        };
+        let receiver = &mut browser
+            .contexts
+            .as_mut()
+            .ok_or(DropReason::NoKeys)?
+            .receiver;
+        match protocol {
+            MediaProtocol::Rtp => receiver.unprotect_rtp(packet),
+            MediaProtocol::Rtcp => receiver.unprotect_rtcp(packet),
+        }
+        .map_err(|error| receive_drop_reason(error, protocol))
+    }
+
+    /// Protects a packet for the peer. Returns its length, the socket to send from, and the
+    /// address to send to.
+    pub(super) fn protect(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+        length: usize,
+        protocol: MediaProtocol,
+    ) -> Result<(usize, SocketId, SocketAddr), DropReason> {
+        let slot = self.id.slot;
+        match (&mut self.kind, protocol) {
+            (Kind::Browser(browser), _) => {
+                let to = browser
+                    .ice
+                    .destination(now)
+                    .ok_or(DropReason::NoDestination)?;
+                let contexts = browser
+                    .contexts
+                    .as_mut()
+                    .ok_or(DropReason::DestinationNoKeys)?;
+                let protected = match protocol {
+                    MediaProtocol::Rtp => contexts.sender.protect_rtp(buffer, length),
+                    MediaProtocol::Rtcp => contexts.sender.protect_rtcp(buffer, length),
+                };
+                let length = protected.map_err(send_drop_reason)?;
+                Ok((length, SocketId::Browser, to))
+            }
+            (Kind::Trunk(trunk), MediaProtocol::Rtp) => {
+                let to = trunk.rtp.destination().ok_or(DropReason::NoDestination)?;
+                Ok((length, SocketId::TrunkRtp(slot), to))
+            }
+            (Kind::Trunk(trunk), MediaProtocol::Rtcp) => {
+                let to = trunk.rtcp.destination().ok_or(DropReason::NoDestination)?;
+                Ok((length, SocketId::TrunkRtcp(slot), to))
+            }
+        }
+    }
+}
+
+/// The two protocols that carry media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MediaProtocol {
+    Rtp,
+    Rtcp,
+}
+
+fn receive_drop_reason(error: SrtpError, protocol: MediaProtocol) -> DropReason {
+    match error {
+        SrtpError::TooShort => DropReason::TooShort,
+        SrtpError::BadVersion
+        | SrtpError::TruncatedCsrcs
+        | SrtpError::TruncatedExtension
+        | SrtpError::PaddingTooLarge
+        | SrtpError::EncryptedHeader => match protocol {
+            MediaProtocol::Rtp => DropReason::RtpMalformed,
+            MediaProtocol::Rtcp => DropReason::RtcpMalformed,
+        },
+        SrtpError::Replayed | SrtpError::TooOld => DropReason::Replayed,
+        SrtpError::AuthenticationFailed
+        | SrtpError::UnknownMki
+        | SrtpError::NotEncrypted
+        | SrtpError::UnexpectedEncryption
+        | SrtpError::KeyExhausted
+        | SrtpError::TooManySources
+        | SrtpError::NoRoom
+        | SrtpError::SourceInUse
+        | SrtpError::BadKey
+        | SrtpError::BadOptions => DropReason::AuthenticationFailed,
+    }
+}
+
+fn send_drop_reason(error: SrtpError) -> DropReason {
+    match error {
+        SrtpError::Replayed | SrtpError::TooOld => DropReason::Replayed,
+        SrtpError::TooShort
+        | SrtpError::BadVersion
+        | SrtpError::TruncatedCsrcs
+        | SrtpError::TruncatedExtension
+        | SrtpError::PaddingTooLarge
+        | SrtpError::EncryptedHeader
+        | SrtpError::AuthenticationFailed
+        | SrtpError::UnknownMki
+        | SrtpError::NotEncrypted
+        | SrtpError::UnexpectedEncryption
+        | SrtpError::KeyExhausted
+        | SrtpError::TooManySources
+        | SrtpError::NoRoom
+        | SrtpError::SourceInUse
+        | SrtpError::BadKey
+        | SrtpError::BadOptions => DropReason::ProtectFailed,
+    }
+}

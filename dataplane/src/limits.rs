@@ -1,0 +1,98 @@
+//! Every bound of the data plane, each with its reason, and the relations between them.
+
+use std::time::Duration;
+
+/// Longest ICE user fragment that is kept. RFC 8839 allows 256; browsers use 4 to 8.
+pub const ICE_FRAGMENT_BYTES_MAX: usize = 32;
+/// Longest ICE password of ours. We make 24; only our own password is ever needed by ICE-lite.
+pub const ICE_PASSWORD_BYTES_MAX: usize = 32;
+/// Payload types in one route: six codecs and two telephone-events.
+pub const PAYLOAD_TYPES_PER_ROUTE_MAX: usize = 8;
+/// Largest DTLS datagram that is passed up: an Ethernet MTU.
+pub const DATAGRAM_BYTES_MAX: usize = 1500;
+/// Address pairs of one browser flow that may be validated at a time: a browser with several
+/// interfaces checks each of them. The oldest makes room.
+pub const VALIDATED_PEERS_MAX: usize = 8;
+/// The same on average over all flows of a worker, of which about half are browsers with one
+/// validated pair most of the time. Checks from further addresses are not answered.
+pub const VALIDATED_PEERS_PER_FLOW_MEAN_MAX: usize = 2;
+
+/// Most workers of one process; a `FlowId` could name more.
+pub const WORKERS_MAX: usize = 64;
+/// Most flows of one worker.
+pub const FLOWS_PER_WORKER_MAX: usize = 16_384;
+/// Commands waiting for one worker. Beyond it, new calls get 503.
+pub const COMMAND_QUEUE_LENGTH: usize = 4096;
+/// DTLS datagrams waiting, each way. A handshake has about ten; beyond it they are dropped and
+/// sent again by DTLS.
+pub const DATAGRAM_QUEUE_LENGTH: usize = 512;
+/// Events that wait for control in one queue, besides those that commands cause: one for each
+/// flow. There are hardly ever more; if control takes none for so long, they wait in the engine,
+/// at most one of each kind for each flow.
+pub const EVENTS_PER_FLOW_READY: usize = 1;
+
+/// DTLS datagrams of one browser flow that are passed up within one [`SWEEP_PERIOD`]: several
+/// handshakes. The queue is shared by all flows of a worker, and nobody may fill it alone.
+pub const DTLS_DATAGRAMS_PER_SWEEP_MAX: u8 = 64;
+
+/// Received packets handled in one turn of a worker.
+pub const PACKETS_PER_TURN_MAX: usize = 256;
+/// Of these, what one trunk socket may deliver before the next one is looked at.
+pub const PACKETS_PER_SOCKET_MAX: usize = 32;
+/// Packets to one peer that are handed to the kernel as one. Linux takes 64 and more; together
+/// they may have 65 507 bytes.
+pub const SEGMENTS_PER_SEND_MAX: usize = 32;
+/// Sends of several packets at once that can be under way in one worker; further ones go singly.
+pub const SEGMENTED_SENDS_MAX: usize = 128;
+/// Commands applied in one turn of a worker.
+pub const COMMANDS_PER_TURN_MAX: usize = 64;
+/// Trunk sockets whose peer changes in one turn: one for each packet, two for each command.
+pub const PEER_CHANGES_PER_TURN_MAX: usize = PACKETS_PER_TURN_MAX + 2 * COMMANDS_PER_TURN_MAX;
+/// Room for one packet with its receive header and the SRTP tag behind it.
+pub const BUFFER_BYTES: usize = 2048;
+/// Buffers of one worker, power of two (a provided buffer ring): received, being sent, and spare.
+pub const BUFFERS_PER_WORKER: usize = 4096;
+/// Of these, kept out of the kernel's reach for datagrams that control sends.
+pub const SPARE_BUFFERS_PER_WORKER: usize = 128;
+/// Buffers that must be back with the kernel before a receive that ran out of them is armed again:
+/// a few at a time would only end it again at once.
+pub const BUFFERS_TO_REARM_MIN: usize = 64;
+/// DTLS datagrams from control that are sent in one turn of a worker.
+pub const DATAGRAMS_PER_TURN_MAX: usize = 64;
+/// Largest UDP payload that is handled: an Ethernet MTU. Longer ones are dropped as truncated.
+pub const PACKET_BYTES_MAX: usize = 1500;
+/// What SRTP protection may add to a packet: a GCM tag and the SRTCP index.
+pub const SRTP_OVERHEAD_BYTES_MAX: usize = 20;
+
+/// A browser that has sent no authentic check for this long has withdrawn its consent (RFC 7675
+/// section 5.1): nothing more is sent to it.
+pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
+/// An address that proved itself for one flow cannot be taken over by a check for another flow
+/// until it has been quiet for this long. Browsers check every 2.5 to 6 seconds.
+pub const ADDRESS_HELD_FOR: Duration = Duration::from_secs(10);
+/// Every flow is looked at for silence and consent once in this time …
+pub const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+/// … and no more than this many in one call, so that no turn becomes long.
+pub const SWEEP_SLOTS_MAX: usize = 256;
+/// RTP packets behind the newest one that are still forwarded, once each.
+pub const REORDER_WINDOW_PACKETS: u16 = 128;
+/// A sequence number further than this from the newest one begins a new numbering (RFC 3550
+/// appendix A.1, MAX_DROPOUT).
+pub const SEQUENCE_JUMP_MAX: u16 = 3000;
+
+const _: () = assert!(BUFFERS_PER_WORKER.is_power_of_two() && BUFFERS_PER_WORKER <= 32_768);
+const _: () = assert!(PACKET_BYTES_MAX + SRTP_OVERHEAD_BYTES_MAX + 128 <= BUFFER_BYTES);
+const _: () = assert!(
+    SEGMENTS_PER_SEND_MAX * (PACKET_BYTES_MAX + SRTP_OVERHEAD_BYTES_MAX) <= u16::MAX as usize
+);
+const _: () = assert!(DATAGRAM_BYTES_MAX <= PACKET_BYTES_MAX);
+const _: () = assert!((DTLS_DATAGRAMS_PER_SWEEP_MAX as usize) * 4 <= DATAGRAM_QUEUE_LENGTH);
+const _: () = assert!(ADDRESS_HELD_FOR.as_secs() < CONSENT_EXPIRES_AFTER.as_secs());
+const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
+const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
+const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
+const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
+const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX);
+const _: () = assert!(
+    SPARE_BUFFERS_PER_WORKER + PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN <= BUFFERS_PER_WORKER
+);

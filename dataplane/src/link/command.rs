@@ -1,0 +1,327 @@
+//! What control asks of a worker.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crypto::keys::SrtpKeys;
+
+use crate::limits::{ICE_FRAGMENT_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, PAYLOAD_TYPES_PER_ROUTE_MAX};
+
+/// From now on, do this with this flow. Applied in the order sent.
+#[derive(Debug)]
+pub enum Command {
+    /// Makes a flow. Refused (see [`RefuseReason`](super::RefuseReason)) when the slot is taken
+    /// or its ports cannot be bound.
+    OpenFlow(OpenFlow),
+    /// Trunk flows: where the peer said that it listens. Media is accepted only from these IP
+    /// addresses; the port is learned from the first valid packet. Restarts the learning.
+    SetPeer {
+        /// The flow that is meant.
+        flow: FlowId,
+        /// The signalled addresses.
+        peer: PeerAddresses,
+    },
+    /// Browser flows: the peer's ICE user fragment is known (the answer to our offer arrived), or
+    /// both sides' credentials changed (ICE restart). Old local credentials stay valid until the
+    /// first check with the new ones arrives.
+    SetIceCredentials {
+        /// The flow that is meant.
+        flow: FlowId,
+        /// The credentials from now on.
+        ice: IceCredentials,
+    },
+    /// Arms SRTP in both directions. Until then no media passes a browser flow.
+    InstallKeys {
+        /// The flow that is meant.
+        flow: FlowId,
+        /// The keys of both directions; wiped by the worker once the contexts are made.
+        keys: SrtpKeys,
+    },
+    /// Sets (or replaces) what becomes of one medium that arrives at `route.from`.
+    SetRoute(Route),
+    /// Drops the medium that arrives at a flow (hold, refused m-line).
+    ClearRoute {
+        /// The flow where the medium arrives.
+        flow: FlowId,
+        /// Which medium.
+        media: Media,
+    },
+    /// Ends a flow; answered by [`Event::FlowClosed`](super::Event::FlowClosed) with its totals.
+    CloseFlow {
+        /// The flow that is meant.
+        flow: FlowId,
+    },
+    /// Ends the worker; every open flow reports its totals first.
+    Stop,
+}
+
+/// Names a flow. Control chooses the slot, so it knows the owner without a look-up; the generation
+/// makes a stale name recognisable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId {
+    /// Index of the worker that owns the flow.
+    pub worker: u16,
+    /// Index in the worker's flow table, `0..flows_max`.
+    pub slot: u16,
+    /// Counts the uses of the slot.
+    pub generation: u32,
+}
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.worker, self.slot, self.generation)
+    }
+}
+
+/// Makes a flow.
+#[derive(Debug)]
+pub struct OpenFlow {
+    /// Its name from now on.
+    pub flow: FlowId,
+    /// What is on the other end.
+    pub kind: FlowKind,
+}
+
+/// What is on the other end of a flow.
+#[derive(Debug)]
+pub enum FlowKind {
+    /// A WebRTC peer on the worker's shared browser-facing port: ICE-lite, DTLS-SRTP, rtcp-mux.
+    Browser(BrowserFlow),
+    /// A SIP peer on a port pair of its own: plain RTP and RTCP.
+    Trunk(TrunkFlow),
+}
+
+/// The parameters of a browser flow.
+#[derive(Debug)]
+pub struct BrowserFlow {
+    /// The credentials of both sides, as far as known.
+    pub ice: IceCredentials,
+}
+
+/// The parameters of a trunk flow.
+#[derive(Debug)]
+pub struct TrunkFlow {
+    /// UDP port for RTP, on the worker's trunk address; RTCP is bound to the next port.
+    pub rtp_port: u16,
+}
+
+/// ICE credentials (RFC 8445 section 5.3).
+#[derive(Clone)]
+pub struct IceCredentials {
+    /// Our user fragment: the first half of the USERNAME of incoming checks.
+    pub local_fragment: IceFragment,
+    /// Our password: the key of MESSAGE-INTEGRITY on incoming checks and on our answers.
+    pub local_password: IcePassword,
+    /// The peer's user fragment. When known, the second half of USERNAME must equal it.
+    pub remote_fragment: Option<IceFragment>,
+}
+
+impl fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceCredentials").finish_non_exhaustive()
+    }
+}
+
+/// An ICE user fragment: 4 to 256 `ice-char`s in RFC 8839 section 5.4; we keep at most
+/// [`ICE_FRAGMENT_BYTES_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IceFragment {
+    length: u8,
+    bytes: [u8; ICE_FRAGMENT_BYTES_MAX],
+}
+
+/// An ICE password: 22 to 256 `ice-char`s in RFC 8839 section 5.4; ours have at most
+/// [`ICE_PASSWORD_BYTES_MAX`].
+#[derive(Clone)]
+pub struct IcePassword {
+    length: u8,
+    bytes: [u8; ICE_PASSWORD_BYTES_MAX],
+}
+
+/// The text is too long, too short, or not made of `ice-char`s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidIceText;
+
+impl fmt::Display for InvalidIceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an ICE user fragment or password has a wrong length or character")
+    }
+}
+
+impl std::error::Error for InvalidIceText {}
+
+impl IceFragment {
+    /// Takes the text of an `a=ice-ufrag` attribute.
+    ///
+    /// # Errors
+    /// Length outside `4..=ICE_FRAGMENT_BYTES_MAX`, or a character that is no `ice-char`.
+    pub fn new(text: &str) -> Result<Self, InvalidIceText> {
+        let (length, bytes) = ice_text(text, 4)?;
+        Ok(Self { length, bytes })
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for IceFragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "IceFragment({})",
+            String::from_utf8_lossy(self.as_bytes())
+        )
+    }
+}
+
+impl IcePassword {
+    /// Takes the text of an `a=ice-pwd` attribute.
+    ///
+    /// # Errors
+    /// Length outside `22..=ICE_PASSWORD_BYTES_MAX`, or a character that is no `ice-char`.
+    pub fn new(text: &str) -> Result<Self, InvalidIceText> {
+        let (length, bytes) = ice_text(text, 22)?;
+        Ok(Self { length, bytes })
+    }
+
+    /// The text: a secret.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for IcePassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IcePassword(…)")
+    }
+}
+
+fn ice_text<const N: usize>(
+    text: &str,
+    length_min: usize,
+) -> Result<(u8, [u8; N]), InvalidIceText> {
+    let source = text.as_bytes();
+    let ice_char = |b: &u8| b.is_ascii_alphanumeric() || *b == b'+' || *b == b'/';
+    if source.len() < length_min || source.len() > N || !source.iter().all(ice_char) {
+        return Err(InvalidIceText);
+    }
+    let mut bytes = [0; N];
+    bytes[..source.len()].copy_from_slice(source);
+    Ok((
+        u8::try_from(source.len()).map_err(|_| InvalidIceText)?,
+        bytes,
+    ))
+}
+
+/// Where a SIP peer said that it wants to receive (and, by symmetric RTP, sends from).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddresses {
+    /// For RTP: `c=` and the port of the m-line.
+    pub rtp: SocketAddr,
+    /// For RTCP: `a=rtcp` (RFC 3605), else the RTP port plus one.
+    pub rtcp: SocketAddr,
+}
+
+/// One of the media that a flow can carry. Bundled browser flows carry both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Media {
+    /// `m=audio`
+    Audio,
+    /// `m=video`
+    Video,
+}
+
+/// Synchronisation source (RFC 3550 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ssrc(pub u32);
+
+/// What becomes of one medium that arrives at a flow: it leaves on `to`, with payload types and
+/// SSRC rewritten. `to == from` is an echo.
+///
+/// RTCP needs no route of its own: it follows the media's, back and forth.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where the medium arrives.
+    pub from: FlowId,
+    /// Which medium this is about. An incoming RTP packet belongs to the route that lists its
+    /// payload type; payload types are unique across the media of a flow.
+    pub media: Media,
+    /// Where it leaves.
+    pub to: FlowId,
+    /// Incoming payload type → outgoing payload type. Any other is dropped and counted.
+    pub payload_types: PayloadTypeMap,
+    /// The SSRC that outgoing packets carry: constant over the life of the route, whatever the
+    /// sender changes; sequence numbers and timestamps continue across such a change.
+    pub outgoing_ssrc: Ssrc,
+    /// RTP clock rate in Hz of the first codec: unit of the jitter in the totals.
+    pub clock_hz: u32,
+}
+
+/// Incoming → outgoing payload types of one route, at most [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadTypeMap {
+    count: u8,
+    pairs: [(u8, u8); PAYLOAD_TYPES_PER_ROUTE_MAX],
+}
+
+impl PayloadTypeMap {
+    /// Adds a pair; both in `0..=127`. False (and nothing added) when the map is full or a value
+    /// is out of range.
+    pub fn push(&mut self, incoming: u8, outgoing: u8) -> bool {
+        let index = usize::from(self.count);
+        if index == PAYLOAD_TYPES_PER_ROUTE_MAX || incoming > 127 || outgoing > 127 {
+            return false;
+        }
+        self.pairs[index] = (incoming, outgoing);
+        self.count += 1;
+        true
+    }
+
+    /// The pairs.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(u8, u8)] {
+        &self.pairs[..usize::from(self.count)]
+    }
+
+    /// The outgoing payload type for an incoming one.
+    #[must_use]
+    pub fn get(&self, incoming: u8) -> Option<u8> {
+        self.as_slice()
+            .iter()
+            .find(|pair| pair.0 == incoming)
+            .map(|pair| pair.1)
+    }
+}
+
+// A command is copied into a queue slot: it stays small.
+const _: () = assert!(size_of::<Command>() <= 256);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_short_long_and_foreign_ice_text() {
+        assert!(IceFragment::new("abc").is_err());
+        assert!(IceFragment::new("ab c").is_err());
+        assert!(IceFragment::new(&"a".repeat(ICE_FRAGMENT_BYTES_MAX + 1)).is_err());
+        assert!(IcePassword::new(&"a".repeat(21)).is_err());
+        assert_eq!(IceFragment::new("aB+/").unwrap().as_bytes(), b"aB+/");
+    }
+
+    #[test]
+    fn payload_type_map_is_bounded() {
+        let mut map = PayloadTypeMap::default();
+        assert!(!map.push(128, 0));
+        for n in 0..PAYLOAD_TYPES_PER_ROUTE_MAX {
+            assert!(map.push(u8::try_from(n).unwrap(), 100));
+        }
+        assert!(!map.push(99, 100));
+        assert_eq!(map.get(1), Some(100));
+        assert_eq!(map.get(99), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a worker reports to control.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::command::{FlowId, Media};
+use crate::limits::DATAGRAM_BYTES_MAX;
+
+/// This happened to this flow.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The flow exists (answer to `OpenFlow`).
+    FlowOpened {
+        /// Which flow.
+        flow: FlowId,
+    },
+    /// A command could not be done; nothing was changed. For `OpenFlow`: the flow does not exist.
+    Refused {
+        /// Which flow the command named.
+        flow: FlowId,
+        /// Why.
+        reason: RefuseReason,
+    },
+    /// Browser flows: an address pair was nominated by an authenticated check (RFC 8445 section
+    /// 7.3.1.5), the first or another one.
+    PeerSelected {
+        /// Which flow.
+        flow: FlowId,
+        /// The browser's address as we see it.
+        peer: SocketAddr,
+    },
+    /// The first authentic media packet since the flow was opened.
+    MediaStarted {
+        /// Which flow.
+        flow: FlowId,
+    },
+    /// No authentic packet (media or consent check) for `silent_for`: the peer is gone. Reported
+    /// once per silence; of a browser not before its first check.
+    MediaSilent {
+        /// Which flow.
+        flow: FlowId,
+        /// How long it has been silent.
+        silent_for: Duration,
+    },
+    /// The flow is no more and its slot may be used again.
+    FlowClosed {
+        /// Which flow.
+        flow: FlowId,
+        /// Why.
+        reason: CloseReason,
+        /// What passed, by medium.
+        totals: FlowTotals,
+    },
+}
+
+/// Why a command could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefuseReason {
+    /// Another flow uses the slot, or the slot is beyond the table.
+    SlotTaken,
+    /// The flow does not exist (any more).
+    UnknownFlow,
+    /// The port pair could not be bound.
+    PortUnavailable,
+    /// The ICE user fragment is in use by another flow of this worker.
+    FragmentTaken,
+    /// The command does not fit the kind of flow.
+    WrongKind,
+    /// The key material does not fit its profile.
+    BadKeys,
+}
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Control asked for it.
+    Asked,
+    /// The worker stopped.
+    Stopped,
+}
+
+/// What passed through a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowTotals {
+    /// `m=audio`
+    pub audio: StreamTotals,
+    /// `m=video`
+    pub video: StreamTotals,
+    /// Packets that arrived for the flow and were dropped, whatever the reason.
+    pub dropped_packets: u64,
+}
+
+impl FlowTotals {
+    /// The totals of one medium.
+    #[must_use]
+    pub fn media(&self, media: Media) -> &StreamTotals {
+        match media {
+            Media::Audio => &self.audio,
+            Media::Video => &self.video,
+        }
+    }
+}
+
+/// What passed of one medium, seen from the flow: received from its peer, sent to its peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamTotals {
+    /// Authentic RTP packets from the peer.
+    pub received_packets: u64,
+    /// Their payload (without header, padding and tag), in bytes.
+    pub received_bytes: u64,
+    /// RTP packets expected but not received (RFC 3550 section 6.4.1); negative when duplicated.
+    pub lost_packets: i64,
+    /// Interarrival jitter at the end, in microseconds (RFC 3550 section 6.4.1).
+    pub jitter_us: u32,
+    /// RTP packets sent to the peer.
+    pub sent_packets: u64,
+    /// Their payload in bytes.
+    pub sent_bytes: u64,
+}
+
+/// A DTLS datagram on its way between a worker and the handshake thread.
+#[derive(Clone)]
+pub struct Datagram {
+    /// The flow that it belongs to.
+    pub flow: FlowId,
+    /// Upwards: the ICE-validated address that it came from. Downwards: where it goes; the worker
+    /// drops it unless that address is validated.
+    pub peer: SocketAddr,
+    length: u16,
+    bytes: [u8; DATAGRAM_BYTES_MAX],
+}
+
+impl Datagram {
+    /// Copies the bytes; `None` when there are more than [`DATAGRAM_BYTES_MAX`].
+    #[must_use]
+    pub fn new(flow: FlowId, peer: SocketAddr, source: &[u8]) -> Option<Self> {
+        let length = u16::try_from(source.len()).ok()?;
+        let mut bytes = [0; DATAGRAM_BYTES_MAX];
+        bytes.get_mut(..source.len())?.copy_from_slice(source);
+        Some(Self {
+            flow,
+            peer,
+            length,
+            bytes,
+        })
+    }
+
+    /// The datagram.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl std::fmt::Debug for Datagram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Datagram {{ flow: {}, {} bytes }}",
+            self.flow, self.length
+        )
+    }
+}
