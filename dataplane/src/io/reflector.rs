@@ -1,0 +1,109 @@
+//! The least that a program can do with a datagram: send it back. What the kernel's UDP path costs
+//! by itself, and so the measure of everything that does more.
+
+#![expect(
+    unsafe_code,
+    reason = "sendmmsg(2) and recvmmsg(2) have no safe wrapper here"
+)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use super::address::ADDRESS_BYTES;
+use super::batch::{empty_header, empty_vector};
+
+/// Datagrams per system call.
+const BATCH_PACKETS: usize = 64;
+/// Longer datagrams come back cut.
+const PACKET_BYTES_MAX: usize = 2048;
+
+/// Receives datagrams and sends each back to where it came from.
+pub struct Reflector {
+    headers: Vec<libc::mmsghdr>,
+    vectors: Vec<libc::iovec>,
+    addresses: Vec<[u8; ADDRESS_BYTES]>,
+    buffers: Vec<[u8; PACKET_BYTES_MAX]>,
+}
+
+impl Default for Reflector {
+    fn default() -> Self {
+        Self {
+            headers: vec![empty_header(); BATCH_PACKETS],
+            vectors: vec![empty_vector(); BATCH_PACKETS],
+            addresses: vec![[0; ADDRESS_BYTES]; BATCH_PACKETS],
+            buffers: vec![[0; PACKET_BYTES_MAX]; BATCH_PACKETS],
+        }
+    }
+}
+
+impl Reflector {
+    /// Waits for a datagram, as long as the socket does, takes what else is there, and sends all
+    /// of it back. What cannot be sent is lost.
+    ///
+    /// # Errors
+    /// What the kernel says when it receives.
+    pub fn turn(&mut self, socket: &impl AsFd) -> io::Result<()> {
+        let slots = self.headers.iter_mut().zip(&mut self.vectors);
+        let slots = slots.zip(self.addresses.iter_mut().zip(&mut self.buffers));
+        let mut capacity = 0;
+        for ((header, vector), (address, buffer)) in slots {
+            vector.iov_base = buffer.as_mut_ptr().cast();
+            vector.iov_len = buffer.len();
+            header.msg_hdr.msg_name = address.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = u32::try_from(ADDRESS_BYTES).unwrap_or_default();
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            capacity += 1;
+        }
+        let fd = socket.as_fd().as_raw_fd();
+        let (headers, flags) = (self.headers.as_mut_ptr(), libc::MSG_WAITFORONE);
+        // SAFETY: the headers point into `self`, which is borrowed mutably until the call returns.
+        let received = unsafe { libc::recvmmsg(fd, headers, capacity, flags, ptr::null_mut()) };
+        let Ok(count) = usize::try_from(received) else {
+            return Err(io::Error::last_os_error());
+        };
+        for (header, vector) in self.headers.iter().zip(&mut self.vectors).take(count) {
+            vector.iov_len = usize::try_from(header.msg_len).unwrap_or_default();
+        }
+        let mut sent = 0;
+        while let Some(rest) = self
+            .headers
+            .get_mut(sent..count)
+            .filter(|rest| !rest.is_empty())
+        {
+            let length = u32::try_from(rest.len()).unwrap_or_default();
+            // SAFETY: as above; the address of each is the one that the kernel wrote.
+            let taken = unsafe { libc::sendmmsg(fd, rest.as_mut_ptr(), length, 0) };
+            // The first of the rest is lost when the kernel refuses it.
+            sent += usize::try_from(taken).unwrap_or(0).max(1);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn sends_every_datagram_back_to_its_own_sender() {
+        let reflecting = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let senders = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        for (sender, text) in senders.iter().zip(["first", "the other"]) {
+            let to = reflecting.local_addr().unwrap();
+            sender.send_to(text.as_bytes(), to).unwrap();
+        }
+        Reflector::default().turn(&reflecting).unwrap();
+        for (sender, text) in senders.iter().zip(["first", "the other"]) {
+            let patience = Some(Duration::from_secs(20));
+            sender.set_read_timeout(patience).unwrap();
+            let mut buffer = [0; 32];
+            let length = sender.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Packets through io_uring: one ring per worker, one system call per turn.
+//!
+//! Each socket has one multishot receive that takes buffers from a ring we share with the kernel
+//! ([`super::buffers`]); a packet is sent from the buffer it arrived in. The ring is made in the
+//! thread that uses it: completions are then only worked on when that thread asks for them
+//! (`DEFER_TASKRUN`), in one go.
+
+#![expect(
+    unsafe_code,
+    reason = "requests hold raw pointers until they are completed"
+)]
+
+mod receive;
+mod sockets;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use socket2::Socket;
+
+use self::sockets::{Sockets, State};
+use self::tag::{Kind, Tag};
+use self::transmit::Transmits;
+use super::address::ADDRESS_BYTES;
+use super::backend::BackendParts;
+use super::buffers::Buffers;
+use super::place::{self, BROWSER_INDEX};
+use super::received::{PAYLOAD_OFFSET, Received};
+use super::setup;
+use crate::StartError;
+use crate::engine::{SocketId, Transmit};
+use crate::limits::{
+    BUFFERS_PER_WORKER, DATAGRAMS_PER_TURN_MAX, PACKETS_PER_TURN_MAX, SPARE_BUFFERS_PER_WORKER,
+};
+
+/// Requests of one turn without a system call in between: sends, datagrams, a few receives.
+const SUBMISSION_ENTRIES: u32 = 1024;
+/// A receive and a send completion for each buffer: the queue cannot overflow.
+const COMPLETION_ENTRIES: usize = 2 * BUFFERS_PER_WORKER;
+/// Completions looked at in one turn.
+const COMPLETIONS_PER_TURN_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
+const BUFFER_GROUP: u16 = 0;
+/// Place of the event descriptor in the registered files, behind the browser socket.
+const WAKE_INDEX: u32 = BROWSER_INDEX + 1;
+/// Turns that shutting down may take until the kernel has let go of every buffer.
+const SHUT_DOWN_TURNS_MAX: usize = 200;
+const SHUT_DOWN_TURN_WAIT: Duration = Duration::from_millis(5);
+
+const _: () = assert!(PACKETS_PER_TURN_MAX + DATAGRAMS_PER_TURN_MAX <= SUBMISSION_ENTRIES as usize);
+
+/// See [`super`] for what each call means.
+pub(crate) struct Uring {
+    ring: IoUring,
+    buffers: Buffers,
+    sockets: Sockets,
+    transmits: Transmits,
+    /// What each receive asks for: a source address, nothing else.
+    receive_header: Box<libc::msghdr>,
+    completions: Vec<cqueue::Entry>,
+    /// Packets of this turn, the first one last.
+    received: Vec<Received>,
+    /// Sockets whose receive must be armed or cancelled.
+    unattended: Vec<u32>,
+    wake_armed: bool,
+    /// There is work left: the next turn must not wait.
+    backlog: bool,
+    send_failures: u64,
+    segmentation_offload: bool,
+    /// Packets that trunk sockets delivered beyond those of the browser socket: see
+    /// [`drain_browser`](Self::drain_browser).
+    browser_owed: usize,
+    /// Packets of the drain that is being collected.
+    drained: usize,
+}
+
+impl Uring {
+    /// Makes the ring of the calling thread and starts to receive from the browser socket.
+    ///
+    /// # Errors
+    /// The kernel forbids or lacks io_uring, or has no memory for it.
+    pub(crate) fn new(parts: BackendParts<'_>) -> Result<Self, StartError> {
+        let BackendParts {
+            browser,
+            wake,
+            flows_max,
+            config,
+        } = parts;
+        let ring = build_ring().map_err(|source| setup::explain("set up io_uring", source))?;
+        if let Some(time) = config.busy_poll {
+            let microseconds = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+            let mut napi = types::Napi::new().set_busy_poll_timeout(microseconds);
+            // An option to be faster, since Linux 6.9: not worth a refusal.
+            drop(ring.submitter().register_napi(&mut napi));
+        }
+        // Saves a look-up of the ring's own descriptor per system call; nothing is lost without.
+        drop(ring.submitter().register_ring_fd());
+        ring.submitter()
+            .register_files(&[browser.as_raw_fd(), wake.as_raw_fd()])
+            .map_err(|source| setup::explain("register files with io_uring", source))?;
+        let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, config.huge_pages)
+            .map_err(|source| setup::explain("map the packet buffers", source))?;
+        let (address, entries) = buffers.ring();
+        // SAFETY: the address is that of `entries` ring entries on a page boundary, and the map
+        // stays until the ring has no request left that could use it.
+        unsafe {
+            ring.submitter()
+                .register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)
+        }
+        .map_err(|source| setup::explain("register the packet buffers with io_uring", source))?;
+        buffers.leak = true;
+        let mut receive_header = Box::new(empty_header());
+        receive_header.msg_namelen = libc::socklen_t::try_from(ADDRESS_BYTES).unwrap_or_default();
+        let mut uring = Self {
+            ring,
+            buffers,
+            sockets: Sockets::new(flows_max),
+            transmits: Transmits::new(),
+            receive_header,
+            completions: Vec::with_capacity(COMPLETIONS_PER_TURN_MAX),
+            received: Vec::with_capacity(PACKETS_PER_TURN_MAX),
+            unattended: Vec::with_capacity(1 + 2 * flows_max),
+            wake_armed: false,
+            backlog: false,
+            send_failures: 0,
+            segmentation_offload: config.segmentation_offload,
+            browser_owed: 0,
+            drained: 0,
+        };
+        uring.open(SocketId::Browser, browser);
+        Ok(uring)
+    }
+
+    /// Starts to receive from a socket. False when its place is taken.
+    pub(crate) fn open(&mut self, id: SocketId, socket: Socket) -> bool {
+        let index = place::index(id);
+        let opened = self.sockets.occupy(index, OwnedFd::from(socket));
+        if opened {
+            self.unattended.push(index);
+        }
+        opened
+    }
+
+    /// Fixes the only peer of a socket, or opens it to all.
+    pub(crate) fn connect(&mut self, id: SocketId, peer: Option<SocketAddr>) {
+        self.push_open_send();
+        self.sockets.connect(place::index(id), peer);
+    }
+
+    /// Ends a socket. Its port is free once [`is_free`](Self::is_free) says so.
+    pub(crate) fn close(&mut self, id: SocketId) {
+        let index = place::index(id);
+        self.push_open_send();
+        let Some(slot) = self.sockets.get_mut(index) else {
+            return;
+        };
+        if slot.state == State::Open {
+            slot.state = State::Closing;
+            self.unattended.push(index);
+            self.sockets.release_if_done(index);
+        }
+    }
+
+    /// No socket is there, not even one that is still closing.
+    pub(crate) fn is_free(&self, id: SocketId) -> bool {
+        self.sockets
+            .get(place::index(id))
+            .is_some_and(|slot| slot.state == State::Free)
+    }
+
+    /// Submits everything, waits for news for at most `wait` (`None`: without end), and collects
+    /// what was received: at most [`PACKETS_PER_TURN_MAX`] packets, the rest waits its turn.
+    ///
+    /// # Errors
+    /// The ring is broken; nothing can be sent or received any more.
+    pub(crate) fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        self.push_open_send();
+        self.buffers.commit();
+        self.attend();
+        self.drain_browser();
+        self.enter(wait)?;
+        self.collect()
+    }
+
+    /// The next packet of this turn.
+    pub(crate) fn next_received(&mut self) -> Option<Received> {
+        self.received.pop()
+    }
+
+    /// The packet's bytes, and all of the room behind them.
+    pub(crate) fn packet(&mut self, packet: &mut Received) -> &mut [u8] {
+        self.buffers
+            .bytes_mut(&mut packet.buffer)
+            .get_mut(PAYLOAD_OFFSET..)
+            .unwrap_or_default()
+    }
+
+    /// Sends the first `transmit.length` bytes of the packet's buffer. What fails is counted in
+    /// [`take_send_failures`](Self::take_send_failures).
+    pub(crate) fn send(&mut self, packet: Received, transmit: &Transmit) {
+        self.send_buffer(packet.buffer, transmit);
+    }
+
+    /// Forgets a packet.
+    pub(crate) fn give_back(&mut self, packet: Received) {
+        self.buffers.give_back(packet.buffer);
+    }
+
+    /// Sends bytes that did not arrive as a packet.
+    pub(crate) fn send_copy(&mut self, bytes: &[u8], transmit: &Transmit) {
+        let Some(mut buffer) = self.buffers.take_spare() else {
+            self.send_failures += 1;
+            return;
+        };
+        let room = self
+            .buffers
+            .bytes_mut(&mut buffer)
+            .get_mut(PAYLOAD_OFFSET..);
+        match room.and_then(|room| room.get_mut(..bytes.len())) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.send_buffer(buffer, transmit);
+            }
+            None => {
+                self.send_failures += 1;
+                self.buffers.give_back(buffer);
+            }
+        }
+    }
+
+    /// To be called when every packet of the turn was sent or given back.
+    ///
+    /// # Panics
+    /// When a buffer was lost on the way.
+    pub(crate) fn assert_conserved(&self) {
+        self.buffers.assert_conserved();
+    }
+
+    /// Sends that failed since the last call.
+    pub(crate) fn take_send_failures(&mut self) -> u64 {
+        std::mem::take(&mut self.send_failures)
+    }
+
+    /// Closes every socket and waits until the kernel has let go of them and of the buffers, so
+    /// that the ports are free when this returns.
+    ///
+    /// # Errors
+    /// As for [`turn`](Self::turn), or a request does not end; the buffers' memory is then leaked.
+    pub(crate) fn shut_down(&mut self) -> io::Result<()> {
+        let open: Vec<u32> = self.sockets.open_indexes().collect();
+        for index in open {
+            self.close(place::id(index));
+        }
+        let wake = Tag::new(Kind::Wake, 0, WAKE_INDEX);
+        let cancel = opcode::AsyncCancel::new(wake.encode()).build();
+        let cancel_tag = Tag::new(Kind::Cancel, 0, WAKE_INDEX);
+        let mut cancel_sent = false;
+        for _ in 0..SHUT_DOWN_TURNS_MAX {
+            while let Some(packet) = self.next_received() {
+                self.give_back(packet);
+            }
+            if self.sockets.in_use() == 0 && !self.wake_armed {
+                self.buffers.assert_conserved();
+                self.buffers.leak = false;
+                return self.ring.submitter().unregister_files();
+            }
+            cancel_sent |= self.wake_armed && !cancel_sent && self.push(cancel.clone(), cancel_tag);
+            self.turn(Some(SHUT_DOWN_TURN_WAIT))?;
+        }
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "a request to the kernel does not end",
+        ))
+    }
+
+    /// Queues a request; what its pointers point to lives until its completion, by the rules of
+    /// [`Transmits`] and [`Buffers`]. False when the queue is full and the kernel takes nothing.
+    fn push(&mut self, entry: squeue::Entry, tag: Tag) -> bool {
+        let entry = entry.user_data(tag.encode());
+        for _ in 0..2 {
+            // SAFETY: the header, vector, address and buffer of a send lie in boxes and a map that
+            // live as long as the ring and are not touched before the completion; the header of a
+            // receive is a box that never changes.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                return true;
+            }
+            if self.ring.submit().is_err() {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn enter(&self, wait: Option<Duration>) -> io::Result<()> {
+        // With completions left over, only submits: the kernel receives nothing more until asked
+        // to complete something, so under overload packets are lost in the sockets' queues, where
+        // it costs nothing, and not after they have taken our buffers.
+        //
+        // Else one completion is asked for, even with no time to wait for it: only then does the
+        // kernel work on what has arrived.
+        let outcome = match wait {
+            _ if self.backlog => self.ring.submit(),
+            None => self.ring.submit_and_wait(1),
+            Some(wait) => {
+                let time = types::Timespec::from(wait);
+                let arguments = types::SubmitArgs::new().timespec(&time);
+                self.ring.submitter().submit_with_args(1, &arguments)
+            }
+        };
+        match outcome.map_err(|error| (error.raw_os_error(), error)) {
+            // The time is over; a signal; or completions must be taken before more is submitted.
+            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {
+                Ok(())
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    fn collect(&mut self) -> io::Result<()> {
+        let mut packets = 0;
+        let mut queue = self.ring.completion();
+        while packets < PACKETS_PER_TURN_MAX && self.completions.len() < COMPLETIONS_PER_TURN_MAX {
+            let Some(entry) = queue.next() else { break };
+            packets += usize::from(cqueue::buffer_select(entry.flags()).is_some());
+            self.completions.push(entry);
+        }
+        self.backlog = !queue.is_empty();
+        drop(queue);
+        let mut completions = std::mem::take(&mut self.completions);
+        let mut outcome = Ok(());
+        for entry in completions.drain(..) {
+            let handled = match Tag::decode(entry.user_data()) {
+                Some(tag) => self.handle_completion(tag, &entry),
+                None => Ok(()),
+            };
+            outcome = outcome.and(handled);
+        }
+        self.completions = completions;
+        self.received.reverse();
+        outcome
+    }
+
+    fn handle_completion(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+        match tag.kind {
+            Kind::Receive => return self.handle_receive(tag, entry),
+            Kind::Drain => return self.handle_drain(tag, entry),
+            Kind::Send => self.handle_sent(tag, entry.result()),
+            Kind::Wake => self.wake_armed &= cqueue::more(entry.flags()),
+            Kind::Cancel => {}
+        }
+        Ok(())
+    }
+}
+
+/// Tries whether this process can have a ring as we need it. In a thread of its own: what the
+/// kernel still does for a ring that is gone interrupts system calls of the thread that had it.
+pub(super) fn probe() -> io::Result<()> {
+    let thread = std::thread::Builder::new().spawn(|| build_ring().map(drop))?;
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
+}
+
+fn build_ring() -> io::Result<IoUring> {
+    IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_submit_all()
+        .setup_clamp()
+        .setup_cqsize(u32::try_from(COMPLETION_ENTRIES).unwrap_or(u32::MAX))
+        .build(SUBMISSION_ENTRIES)
+}
+
+fn empty_header() -> libc::msghdr {
+    // SAFETY: all fields are integers and pointers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}

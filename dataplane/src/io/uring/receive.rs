@@ -1,0 +1,206 @@
+//! Receiving: one multishot receive per socket, and a fair share for the socket of all browsers.
+
+use std::io;
+use std::net::SocketAddr;
+
+use io_uring::{cqueue, opcode, types};
+
+use super::sockets::{State, Target};
+use super::tag::{Kind, Tag};
+use super::{BUFFER_GROUP, Uring, WAKE_INDEX};
+use crate::engine::SocketId;
+use crate::io::address;
+use crate::io::buffers::Buffer;
+use crate::io::place::{self, BROWSER_INDEX};
+use crate::io::received::{PAYLOAD_OFFSET, Received};
+use crate::limits::{BUFFERS_TO_REARM_MIN, PACKETS_PER_TURN_MAX};
+
+/// What one receive takes from its socket before the kernel looks at the next one.
+const PACKETS_PER_RECEIVE: usize = 32;
+/// Most that the browser socket can be owed: about what the kernel delivers in one go of others.
+const BROWSER_OWED_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
+
+impl Uring {
+    /// Arms the receives that are not armed, and cancels those of closed sockets.
+    pub(super) fn attend(&mut self) {
+        if !self.wake_armed {
+            let events = u32::from(libc::POLLIN.cast_unsigned()) | libc::EPOLLET.cast_unsigned();
+            // Edge-triggered, so the descriptor is never read: each write is one completion.
+            let poll = opcode::PollAdd::new(types::Fixed(WAKE_INDEX), events)
+                .multi(true)
+                .build();
+            self.wake_armed = self.push(poll, Tag::new(Kind::Wake, 0, WAKE_INDEX));
+        }
+        let mut position = 0;
+        while let Some(&index) = self.unattended.get(position) {
+            if self.attend_socket(index) {
+                self.unattended.swap_remove(position);
+            } else {
+                position += 1;
+            }
+        }
+    }
+
+    /// False when it has to wait.
+    fn attend_socket(&mut self, index: u32) -> bool {
+        let Some(slot) = self.sockets.get(index) else {
+            return true;
+        };
+        let tag = Tag::new(Kind::Receive, slot.generation, index);
+        match slot.state {
+            State::Open if !slot.receiving => {
+                if self.buffers.with_kernel() < BUFFERS_TO_REARM_MIN {
+                    return false;
+                }
+                let Some(target) = self.sockets.target(index) else {
+                    return true;
+                };
+                let header = &raw const *self.receive_header;
+                let entry = match target {
+                    Target::Registered(file) => {
+                        opcode::RecvMsgMulti::new(file, header, BUFFER_GROUP).build()
+                    }
+                    Target::Descriptor(fd) => {
+                        opcode::RecvMsgMulti::new(fd, header, BUFFER_GROUP).build()
+                    }
+                };
+                let armed = self.push(entry, tag);
+                self.backlog |= !armed;
+                if let Some(slot) = self.sockets.get_mut(index).filter(|_| armed) {
+                    slot.receiving = true;
+                    slot.requests += 1;
+                }
+                armed
+            }
+            State::Closing if slot.receiving && !slot.cancelled => {
+                let cancel = opcode::AsyncCancel::new(tag.encode()).build();
+                let sent = self.push(cancel, Tag::new(Kind::Cancel, 0, index));
+                self.backlog |= !sent;
+                if let Some(slot) = self.sockets.get_mut(index) {
+                    slot.cancelled |= sent;
+                }
+                sent
+            }
+            State::Open | State::Closing | State::Free => true,
+        }
+    }
+
+    /// Lets the browser socket catch up.
+    ///
+    /// The kernel serves sockets in turn, each with at most [`PACKETS_PER_RECEIVE`] packets. That
+    /// is fair among sockets but not among calls: one socket has the packets of all browsers, and
+    /// would lose nearly all of them under overload while the trunk sockets lose none. So it is
+    /// looked at once more for what the others have delivered beyond it: a receive that never
+    /// waits, and ends by itself.
+    pub(super) fn drain_browser(&mut self) {
+        if self.backlog {
+            return;
+        }
+        while self.browser_owed >= PACKETS_PER_RECEIVE {
+            self.browser_owed -= PACKETS_PER_RECEIVE;
+            let Some(Target::Registered(file)) = self.sockets.target(BROWSER_INDEX) else {
+                return;
+            };
+            let header = &raw const *self.receive_header;
+            let entry = opcode::RecvMsgMulti::new(file, header, BUFFER_GROUP)
+                .flags(libc::MSG_DONTWAIT.cast_unsigned())
+                .build();
+            let generation = self
+                .sockets
+                .get(BROWSER_INDEX)
+                .map_or(0, |slot| slot.generation);
+            let pushed = self.push(entry, Tag::new(Kind::Drain, generation, BROWSER_INDEX));
+            if let Some(slot) = self.sockets.get_mut(BROWSER_INDEX).filter(|_| pushed) {
+                slot.requests += 1;
+            }
+        }
+    }
+
+    pub(super) fn handle_drain(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+        let outcome = self.take_packet(tag, entry);
+        self.drained += usize::from(cqueue::buffer_select(entry.flags()).is_some());
+        if !cqueue::more(entry.flags()) {
+            if self.drained < PACKETS_PER_RECEIVE {
+                // Its queue is empty: it is owed nothing.
+                self.browser_owed = 0;
+            }
+            self.drained = 0;
+            if let Some(slot) = self.sockets.get_mut(tag.index) {
+                slot.requests -= 1;
+            }
+            self.sockets.release_if_done(tag.index);
+        }
+        outcome
+    }
+
+    pub(super) fn handle_receive(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+        let outcome = self.take_packet(tag, entry);
+        let slot = self.sockets.get_mut(tag.index);
+        if let Some(slot) = slot.filter(|slot| slot.generation == tag.generation)
+            && !cqueue::more(entry.flags())
+        {
+            slot.receiving = false;
+            slot.requests -= 1;
+            self.unattended.push(tag.index);
+            self.sockets.release_if_done(tag.index);
+        }
+        outcome
+    }
+
+    /// Takes the packet out of a completed receive, if there is one.
+    fn take_packet(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+        let current = self
+            .sockets
+            .get(tag.index)
+            .filter(|slot| slot.generation == tag.generation);
+        let open = current.is_some_and(|slot| slot.state == State::Open);
+        if let Some(id) = cqueue::buffer_select(entry.flags()) {
+            let buffer = self.buffers.received(id);
+            let packet = self.read_packet(&buffer, entry.result()).filter(|_| open);
+            match packet {
+                Some((from, length)) => {
+                    let socket = place::id(tag.index);
+                    self.browser_owed = match (tag.kind, socket) {
+                        (Kind::Receive, SocketId::Browser) => self.browser_owed.saturating_sub(1),
+                        (Kind::Receive, SocketId::TrunkRtp(_) | SocketId::TrunkRtcp(_)) => {
+                            BROWSER_OWED_MAX.min(self.browser_owed + 1)
+                        }
+                        // Paid when the drain was asked for.
+                        (Kind::Drain | Kind::Send | Kind::Wake | Kind::Cancel, _) => {
+                            self.browser_owed
+                        }
+                    };
+                    self.received.push(Received {
+                        socket,
+                        from,
+                        length,
+                        buffer,
+                    });
+                }
+                None => self.buffers.give_back(buffer),
+            }
+        }
+        match -entry.result() {
+            // Arming it again would fail again, for ever.
+            error @ (libc::EINVAL | libc::EBADF | libc::EOPNOTSUPP | libc::EFAULT) if open => {
+                Err(io::Error::from_raw_os_error(error))
+            }
+            // Out of buffers, cancelled, an ICMP error of some peer: harmless.
+            _ => Ok(()),
+        }
+    }
+
+    /// Source and length of what the kernel wrote into a buffer.
+    fn read_packet(&self, buffer: &Buffer, result: i32) -> Option<(SocketAddr, usize)> {
+        let written = self
+            .buffers
+            .bytes(buffer)
+            .get(..usize::try_from(result).ok()?)?;
+        let message = types::RecvMsgOut::parse(written, &self.receive_header).ok()?;
+        debug_assert_eq!(written.len() - message.payload_data().len(), PAYLOAD_OFFSET);
+        Some((
+            address::read(message.name_data())?,
+            message.payload_data().len(),
+        ))
+    }
+}

@@ -1,0 +1,212 @@
+//! Starts the workers, and stops them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use super::{StartError, StartWarning, Worker};
+use crate::config::{BackendKind, DSCP_MAX, DataplaneConfig, IoConfig, WorkerConfig};
+use crate::engine::{Engine, EngineConfig};
+use crate::io::backend::{Backend, BackendParts};
+use crate::io::{affinity, setup, socket};
+use crate::limits::{FLOWS_PER_WORKER_MAX, WORKERS_MAX};
+use crate::link::{Command, WorkerEnd, WorkerHandle};
+
+/// The running workers. Dropping it stops them.
+#[derive(Debug)]
+pub struct Dataplane {
+    /// One handle per worker, in the order of the configuration. Clone them freely; they outlive
+    /// the workers.
+    pub workers: Vec<WorkerHandle>,
+    /// What the operator should be told: each is worth a line in the log.
+    pub warnings: Vec<StartWarning>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Dataplane {
+    /// Ends all workers and waits for their threads. Every open flow reports its totals first: the
+    /// events stay in the queues of the handles.
+    ///
+    /// # Errors
+    /// A worker had ended before, because the kernel failed it.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.stop_all()
+    }
+
+    fn stop_all(&mut self) -> io::Result<()> {
+        for worker in &self.workers {
+            // A full queue empties itself as long as the worker runs.
+            while worker.is_running() && worker.send(Command::Stop).is_err() {
+                thread::yield_now();
+            }
+        }
+        let mut outcome = Ok(());
+        for thread in self.threads.drain(..) {
+            let ended = thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+impl Drop for Dataplane {
+    fn drop(&mut self) {
+        drop(self.stop_all());
+    }
+}
+
+/// Starts one thread per worker, pins it, and waits until each has bound its addresses.
+///
+/// # Errors
+/// The first thing that keeps a worker from starting; those already started are stopped again.
+pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
+    let mut warnings = check(&config)?;
+    let (backend, warning) = setup::choose_backend(config.backend)?;
+    warnings.extend(warning);
+    let io = config.io;
+    let mut dataplane = Dataplane {
+        workers: Vec::new(),
+        warnings,
+        threads: Vec::new(),
+    };
+    for (index, worker) in config.workers.into_iter().enumerate() {
+        let index = u16::try_from(index).map_err(|_| StartError::WorkerCount(index))?;
+        let engine = EngineConfig {
+            worker: index,
+            flows_max: config.flows_max,
+            silent_after: config.silent_after,
+            seed: RandomState::new().hash_one(index),
+        };
+        let (started, report) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name(format!("media-{index}"))
+            .spawn(move || run_thread(&worker, engine, backend, io, &started))
+            .map_err(|source| StartError::Kernel {
+                what: "start a thread",
+                source,
+            })?;
+        dataplane.threads.push(thread);
+        let (handle, warnings) = report.recv().unwrap_or_else(|_| {
+            Err(StartError::Kernel {
+                what: "start a worker",
+                source: io::Error::other("it panicked"),
+            })
+        })?;
+        dataplane.workers.push(handle);
+        dataplane.warnings.extend(warnings);
+    }
+    Ok(dataplane)
+}
+
+fn check(config: &DataplaneConfig) -> Result<Vec<StartWarning>, StartError> {
+    let workers = config.workers.len();
+    if !(1..=WORKERS_MAX).contains(&workers) {
+        return Err(StartError::WorkerCount(workers));
+    }
+    if !(1..=FLOWS_PER_WORKER_MAX).contains(&config.flows_max) {
+        return Err(StartError::FlowCount(config.flows_max));
+    }
+    for core in config.workers.iter().filter_map(|worker| worker.core) {
+        affinity::check(core).map_err(|allowed| StartError::NoSuchCore { core, allowed })?;
+    }
+    for dscp in [config.io.browser_dscp, config.io.trunk_dscp] {
+        if dscp > DSCP_MAX {
+            return Err(StartError::Dscp(dscp));
+        }
+    }
+    setup::raise_file_limit(workers, config.flows_max)?;
+    let mut warnings = shared_cores(config);
+    let is_remote = |worker: &WorkerConfig| !worker.browser_bind.ip().is_loopback();
+    if workers > 1 && config.workers.iter().any(is_remote) {
+        let interfaces = setup::interfaces_with_one_queue().into_iter();
+        warnings.extend(interfaces.map(|interface| StartWarning::OneReceiveQueue { interface }));
+    }
+    Ok(warnings)
+}
+
+fn shared_cores(config: &DataplaneConfig) -> Vec<StartWarning> {
+    let mut pinned: Vec<usize> = config.workers.iter().filter_map(|w| w.core).collect();
+    pinned.sort_unstable();
+    let mut shared: Vec<usize> = pinned
+        .windows(2)
+        .filter_map(|pair| pair.first().filter(|core| pair.last() == Some(core)))
+        .copied()
+        .collect();
+    shared.dedup();
+    let (workers, cores) = (config.workers.len(), affinity::allowed().len());
+    let few = (workers > cores).then_some(StartWarning::FewCores { workers, cores });
+    let shared = shared.into_iter();
+    shared
+        .map(|core| StartWarning::SharedCore { core })
+        .chain(few)
+        .collect()
+}
+
+type Started = (WorkerHandle, Vec<StartWarning>);
+type Report = SyncSender<Result<Started, StartError>>;
+
+/// The thread: sets the worker up, reports, and runs it to its end.
+fn run_thread(
+    config: &WorkerConfig,
+    engine: EngineConfig,
+    backend: BackendKind,
+    io: IoConfig,
+    report: &Report,
+) -> io::Result<()> {
+    match set_up(config, engine, backend, io) {
+        Ok((mut worker, browser_address, warnings)) => {
+            let handle = worker.end.handle(browser_address, backend);
+            if report.send(Ok((handle, warnings))).is_err() {
+                return Ok(());
+            }
+            worker.run()
+        }
+        Err(error) => {
+            drop(report.send(Err(error)));
+            Ok(())
+        }
+    }
+}
+
+fn set_up(
+    config: &WorkerConfig,
+    engine: EngineConfig,
+    backend: BackendKind,
+    io_config: IoConfig,
+) -> Result<(Worker, SocketAddr, Vec<StartWarning>), StartError> {
+    if let Some(core) = config.core
+        && !affinity::pin_thread(core)
+    {
+        return Err(StartError::NoSuchCore {
+            core,
+            allowed: affinity::allowed(),
+        });
+    }
+    let flows_max = engine.flows_max;
+    let failed = |address| move |source| StartError::Address { address, source };
+    let browser = socket::bind_browser(config.browser_bind, &io_config)
+        .map_err(failed(config.browser_bind))?;
+    let browser_address = socket::local_address(&browser).map_err(failed(config.browser_bind))?;
+    let trunk = SocketAddr::new(config.trunk_bind, 0);
+    socket::bind_trunk(trunk, &io_config).map_err(failed(trunk))?;
+    let end = WorkerEnd::new(flows_max).map_err(|source| StartError::Kernel {
+        what: "make an event descriptor",
+        source,
+    })?;
+    let warnings = socket::small_queues(&browser, browser_address);
+    let parts = BackendParts {
+        browser,
+        wake: end.worker_wake(),
+        flows_max,
+        config: io_config,
+    };
+    let io = Backend::new(backend, parts)?;
+    let engine = Engine::new(engine, std::sync::Arc::clone(end.counters()));
+    let worker = Worker::new(engine, io, end, config.trunk_bind, io_config, flows_max);
+    Ok((worker, browser_address, warnings))
+}
