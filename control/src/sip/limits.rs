@@ -1,0 +1,39 @@
+//! Every bound of the SIP layer.
+
+use std::time::Duration;
+
+/// Size of one message, start line to end of body; more is refused with 513.
+///
+/// A browser's INVITE is 4 to 8 kB; a UDP datagram cannot be longer than this.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Size of start line and header together; more is refused with 513.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Size of one header line, folded lines counted together.
+///
+/// An `Identity` header (RFC 8224) takes up to about 2 kB.
+pub const HEADER_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Size of the start line; more is refused with 414.
+pub const START_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Count of header lines in one message.
+pub const HEADER_LINES_MAX: usize = 128;
+
+/// Count of live transactions, clients and servers together; one more request is answered
+/// with 503.
+pub const TRANSACTIONS_MAX: usize = 65_536;
+
+/// What `Retry-After` says in the 503 of a full table, in seconds.
+pub const TABLE_FULL_RETRY_AFTER_S: u32 = 5;
+
+/// Digest nonces are accepted for this long, then answered `stale=true`.
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Count of seconds by which a nonce may be in the future (clock stepped back).
+pub const NONCE_SKEW_S: u64 = 5;
+
+const _: () = assert!(HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(START_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -1,0 +1,317 @@
+//! Bytes → `Message`, or an error that says what is wrong and where.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::header::HeaderName;
+use super::header::params::is_token;
+use super::header::via::Via;
+use super::limits::{
+    HEAD_BYTES_MAX, HEADER_LINE_BYTES_MAX, HEADER_LINES_MAX, MESSAGE_BYTES_MAX,
+    START_LINE_BYTES_MAX,
+};
+use super::message::line::{HeaderLine, Span, Text, Value, unfold};
+use super::message::{Message, StartLine, USUAL_LINES};
+use super::method::Method;
+
+mod check;
+mod error;
+pub(super) mod scan;
+
+pub(super) use check::length_of;
+pub use error::ParseError;
+use scan::{RawLine, line_at, split_name};
+
+impl Message {
+    /// Parses one datagram or one WebSocket message; on a stream, what
+    /// [`Framer`](super::framing::Framer) has cut out.
+    ///
+    /// Without Content-Length the body is the rest; a smaller Content-Length cuts it (RFC 3261
+    /// section 18.3, RFC 7118 section 5). Line breaks in front are skipped.
+    ///
+    /// # Errors
+    ///
+    /// See [`ParseError`]. Checked are the frame, the limits, and the headers that transactions
+    /// rest on: Via, From, To, Call-ID, CSeq, Max-Forwards and Content-Length; and the
+    /// Request-URI.
+    pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
+        let reading = read(&bytes, &mut |error| Err(error))?;
+        check::check(&reading)?;
+        Ok(reading.message)
+    }
+
+    /// Reads what can be read of a malformed request, so that it can still be answered. `None`
+    /// unless it is a request other than ACK with Via, From, To, Call-ID and CSeq.
+    ///
+    /// The result is good for [`Message::response_to`] and for nothing else.
+    #[must_use]
+    pub fn salvage(bytes: Bytes) -> Option<Self> {
+        let bytes = bytes.slice(..bytes.len().min(MESSAGE_BYTES_MAX));
+        let mut message = read(&bytes, &mut |_| Ok(())).ok()?.message;
+        message.body = Bytes::new();
+        let has = |name: HeaderName| message.header(name).is_some_and(|v| !v.is_empty());
+        let is_answerable = message.is_request()
+            && message.method() != Method::Ack
+            && message
+                .values(HeaderName::Via)
+                .next()
+                .is_some_and(Via::is_answerable)
+            && has(HeaderName::From)
+            && has(HeaderName::To)
+            && has(HeaderName::CallId)
+            && has(HeaderName::CSeq);
+        // Of doubled headers the first is echoed.
+        for name in [
+            HeaderName::From,
+            HeaderName::To,
+            HeaderName::CallId,
+            HeaderName::CSeq,
+        ] {
+            let mut seen = false;
+            message
+                .lines
+                .retain(|line| line.name != name || !std::mem::replace(&mut seen, true));
+        }
+        is_answerable.then_some(message)
+    }
+}
+
+/// A message whose headers are not checked yet.
+struct Reading {
+    message: Message,
+    /// Where the start line begins in the input: behind leading line breaks.
+    begin: usize,
+    /// Where each line of a head that is not UTF-8 begins in the input; empty otherwise, since
+    /// the lines tell.
+    offsets: Vec<usize>,
+}
+
+impl Reading {
+    /// Returns where in the input a line begins.
+    fn offset(&self, index: usize) -> usize {
+        match self.message.lines.get(index).map(|line| &line.value) {
+            Some(Value::Wire { line, .. } | Value::Unfolded { line, .. }) => {
+                self.begin + usize::try_from(line.start).unwrap_or(usize::MAX)
+            }
+            Some(Value::Apart(_) | Value::Made(_)) | None => {
+                self.offsets.get(index).copied().unwrap_or(0)
+            }
+        }
+    }
+}
+
+/// What becomes of a fault: an error ends the reading, `Ok` skips the faulty piece.
+type OnFault<'f> = &'f mut dyn FnMut(ParseError) -> Result<(), ParseError>;
+
+fn read(bytes: &Bytes, on_fault: OnFault<'_>) -> Result<Reading, ParseError> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        on_fault(ParseError::TooLarge { size: bytes.len() })?;
+    }
+    let begin = bytes
+        .iter()
+        .position(|b| !matches!(b, b'\r' | b'\n'))
+        .ok_or(ParseError::Empty)?;
+    let first = line_at(bytes, begin);
+    if first.end - begin > START_LINE_BYTES_MAX {
+        on_fault(ParseError::StartLineTooLong { offset: begin })?;
+    }
+    stray(&first).or_else(&mut *on_fault)?;
+    let mut start = read_start_line(bytes, first, on_fault)?;
+    let (mut lines, head_end, body_start) = read_lines(bytes, begin, first.next, on_fault)?;
+    let head_bytes = bytes.get(begin..head_end).unwrap_or_default();
+    let mut offsets = Vec::new();
+    let head = match std::str::from_utf8(head_bytes) {
+        Ok(head) => Some(Arc::from(head)),
+        Err(_) => {
+            offsets = detach(bytes, begin, &mut lines, &mut start);
+            None
+        }
+    };
+    let body = bytes.slice(body_start..);
+    let mut reading = Reading {
+        message: Message {
+            head,
+            start,
+            lines,
+            body,
+        },
+        begin,
+        offsets,
+    };
+    match check::content_length(&reading) {
+        Ok(Some(length)) => reading.message.body.truncate(length),
+        Ok(None) => {}
+        Err(error) => on_fault(error)?,
+    }
+    Ok(reading)
+}
+
+/// Returns the header lines, where the last one ends, and where the body begins.
+fn read_lines(
+    bytes: &Bytes,
+    begin: usize,
+    mut at: usize,
+    on_fault: OnFault<'_>,
+) -> Result<(Vec<HeaderLine>, usize, usize), ParseError> {
+    let mut lines = Vec::with_capacity(USUAL_LINES);
+    let mut end = at;
+    loop {
+        if at >= bytes.len() {
+            on_fault(ParseError::Unterminated {
+                offset: bytes.len(),
+            })?;
+            return Ok((lines, end, bytes.len()));
+        }
+        let line = line_at(bytes, at);
+        at = line.next;
+        if line.start == line.end {
+            return Ok((lines, end, at));
+        }
+        end = line.end;
+        if at - begin > HEAD_BYTES_MAX {
+            on_fault(ParseError::TooLarge { size: bytes.len() })?;
+        }
+        if lines.len() == HEADER_LINES_MAX {
+            on_fault(ParseError::TooManyHeaders { offset: line.start })?;
+            return Ok((lines, end, at));
+        }
+        match read_header_line(bytes, begin, &line) {
+            Ok(line) => lines.push(line),
+            Err(error) => on_fault(error)?,
+        }
+    }
+}
+
+/// Gives each line of a head that is not UTF-8 its own bytes; returns where they began.
+fn detach(
+    bytes: &Bytes,
+    begin: usize,
+    lines: &mut [HeaderLine],
+    start: &mut StartLine,
+) -> Vec<usize> {
+    let wide = |at: u32| begin + usize::try_from(at).unwrap_or(usize::MAX - begin);
+    let range = |span: Span| wide(span.start)..wide(span.end);
+    let text = |span: Span| bytes.get(range(span)).unwrap_or_default();
+    let mut offsets = Vec::with_capacity(lines.len());
+    for line in lines {
+        let (Value::Wire { line: span, .. } | Value::Unfolded { line: span, .. }) = &line.value
+        else {
+            continue;
+        };
+        let span = *span;
+        let value_at = split_name(text(span)).map_or(0, |(_, at)| at);
+        let value = text(span).get(value_at..).unwrap_or_default();
+        offsets.push(wide(span.start));
+        *line = HeaderLine::apart(line.name.clone(), bytes.slice(range(span)), value);
+    }
+    let (StartLine::Request {
+        uri: part, line, ..
+    }
+    | StartLine::Response {
+        reason: part, line, ..
+    }) = start;
+    if let Text::Wire(span) = part {
+        *part = Text::Made(String::from_utf8_lossy(text(*span)).into());
+    }
+    *line = None;
+    offsets
+}
+
+fn read_start_line(
+    bytes: &[u8],
+    line: RawLine,
+    on_fault: OnFault<'_>,
+) -> Result<StartLine, ParseError> {
+    let offset = line.start;
+    let malformed = || ParseError::StartLine { offset };
+    let text = bytes
+        .get(line.start..line.end)
+        .and_then(|line| std::str::from_utf8(line).ok());
+    let text = text.ok_or_else(malformed)?;
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (second, third) = match rest.split_once(' ') {
+        Some((second, third)) => (second, Some(third)),
+        None => (rest, None),
+    };
+    let whole = Some(Span::new(0, text.len()));
+    if first
+        .get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("SIP/"))
+    {
+        if !first.eq_ignore_ascii_case("SIP/2.0") {
+            return Err(ParseError::Version { offset });
+        }
+        let status = Some(second)
+            .filter(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|digits| digits.parse::<u16>().ok())
+            .filter(|status| (100..700).contains(status))
+            .ok_or_else(malformed)?;
+        let reason_at = text.len() - third.map_or(0, str::len);
+        let reason = Text::Wire(Span::new(reason_at, text.len()));
+        // Without the space behind the status, the line is printed anew, with it.
+        return Ok(StartLine::Response {
+            status,
+            reason,
+            line: whole.filter(|_| third.is_some()),
+        });
+    }
+    if !is_token(first) || second.is_empty() {
+        return Err(malformed());
+    }
+    let uri_at = first.len() + 1;
+    let uri = Text::Wire(Span::new(uri_at, uri_at + second.len()));
+    let request = StartLine::Request {
+        method: Method::from(first),
+        uri,
+        line: whole,
+    };
+    let third = third.unwrap_or("");
+    if third.eq_ignore_ascii_case("SIP/2.0") {
+        return Ok(request);
+    }
+    let is_version = third
+        .get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("SIP/") && !third.contains(' '));
+    on_fault(if is_version {
+        ParseError::Version { offset }
+    } else {
+        malformed()
+    })?;
+    Ok(request)
+}
+
+/// Reads a line; its spans count from `begin`.
+fn read_header_line(bytes: &[u8], begin: usize, raw: &RawLine) -> Result<HeaderLine, ParseError> {
+    let offset = raw.start;
+    if raw.end - raw.start > HEADER_LINE_BYTES_MAX {
+        return Err(ParseError::LineTooLong { offset });
+    }
+    stray(raw)?;
+    let text = bytes.get(raw.start..raw.end).unwrap_or_default();
+    let (name, value_at) = split_name(text).ok_or(ParseError::HeaderLine { offset })?;
+    let name = HeaderName::from_token(name).ok_or(ParseError::HeaderLine { offset })?;
+    let value = text.get(value_at..).unwrap_or_default();
+    let line = Span::new(raw.start - begin, raw.end - begin);
+    let value = if raw.is_folded {
+        Value::Unfolded {
+            line,
+            value: unfold(value.trim_ascii()),
+        }
+    } else {
+        let front = value.trim_ascii_start();
+        let start = raw.end - begin - front.len();
+        Value::Wire {
+            line,
+            value: Span::new(start, start + front.trim_ascii_end().len()),
+        }
+    };
+    Ok(HeaderLine { name, value })
+}
+
+fn stray(line: &RawLine) -> Result<(), ParseError> {
+    match line.stray {
+        Some(offset) => Err(ParseError::StrayControl { offset }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,301 @@
+//! The server half of the table.
+
+use super::server_invite::AckMeaning;
+use super::{
+    Bytes, DialogKey, Either, HeaderName, Instant, MergeKey, Message, Method, Peer, Server,
+    ServerInvite, ServerInviteTimeout, ServerKey, ServerMachine, ServerOther, ServerTransactionId,
+    TABLE_FULL_RETRY_AFTER_S, TransactionEvent, Transactions, connection_of, is_reliable, key,
+};
+
+impl Transactions {
+    /// Sends a response, and repeats it as its transport needs.
+    ///
+    /// Make it with [`Message::response_to`]. False if it may not be sent: the transaction is
+    /// gone or has had its final response.
+    pub fn send_response(
+        &mut self,
+        now: Instant,
+        transaction: ServerTransactionId,
+        message: &Message,
+    ) -> bool {
+        let Some(server) = self.servers.get_mut(&transaction) else {
+            return false;
+        };
+        let Some(status) = message.status() else {
+            return false;
+        };
+        let bytes = message.to_bytes();
+        let is_sent = match &mut server.machine {
+            ServerMachine::Invite(machine) => machine.respond(now, &self.config, status, &bytes),
+            ServerMachine::Other(machine) => machine.respond(now, &self.config, status, &bytes),
+        };
+        if !is_sent {
+            return false;
+        }
+        if let Some(tag) = message.to_tag() {
+            server.to_tag = Some(tag.to_owned());
+        }
+        if matches!(server.machine, ServerMachine::Invite(_)) && (200..300).contains(&status) {
+            server.dialog = DialogKey::of(message);
+            if let Some(dialog) = server.dialog.clone() {
+                self.dialogs.insert(dialog, transaction);
+            }
+        }
+        let reply_to = server.reply_to;
+        self.transmit(reply_to, Some(bytes));
+        self.finish_server_step(transaction);
+        true
+    }
+
+    /// Answers a request without a transaction, for example one that [`Message::salvage`] has
+    /// read. The To tag is added; nothing is sent to an ACK or a response.
+    pub fn send_stateless(
+        &mut self,
+        peer: Peer,
+        request: &Message,
+        status: u16,
+        reason: Option<&str>,
+    ) {
+        if !request.is_request() || request.method() == Method::Ack {
+            return;
+        }
+        let mut request = request.clone();
+        key::note_source(peer, &mut request);
+        self.reply(peer, &request, status, reason, None);
+    }
+
+    pub(super) fn handle_request(&mut self, now: Instant, peer: Peer, mut message: Message) {
+        key::note_source(peer, &mut message);
+        let Some(key) = ServerKey::of_request(peer, &message) else {
+            return;
+        };
+        let method = message.method();
+        let existing = self.server_keys.get(&key).copied();
+        if method == Method::Ack {
+            self.handle_ack(now, peer, message, existing);
+        } else if let Some(id) = existing {
+            self.handle_retransmission(id);
+        } else if self.is_full() {
+            self.reply(peer, &message, 503, None, Some(TABLE_FULL_RETRY_AFTER_S));
+        } else if method == Method::Cancel {
+            self.handle_cancel(now, peer, message, key);
+        } else {
+            self.begin_request(now, peer, message, key);
+        }
+    }
+
+    pub(super) fn server_timeout(&mut self, now: Instant, id: ServerTransactionId) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        let reply_to = server.reply_to;
+        let (again, missing) = match &mut server.machine {
+            ServerMachine::Invite(machine) => machine.handle_timeout(now, &self.config),
+            ServerMachine::Other(machine) => {
+                machine.handle_timeout(now);
+                (None, None)
+            }
+        };
+        self.transmit(reply_to, again);
+        match missing {
+            Some(ServerInviteTimeout::NoAck) => {
+                self.events
+                    .push_back(TransactionEvent::ServerTimeout { transaction: id });
+            }
+            Some(ServerInviteTimeout::NoAckTo2xx) => {
+                self.events
+                    .push_back(TransactionEvent::AckMissing { transaction: id });
+            }
+            None => {}
+        }
+        self.finish_server_step(id);
+    }
+
+    pub(super) fn server_connection_closed(&mut self, transaction: ServerTransactionId) {
+        let Some(server) = self.remove_server(transaction) else {
+            return;
+        };
+        let is_waiting = match &server.machine {
+            ServerMachine::Invite(machine) => machine.is_waiting(),
+            ServerMachine::Other(machine) => !machine.is_answered(),
+        };
+        if is_waiting {
+            self.events
+                .push_back(TransactionEvent::ServerTransportFailed { transaction });
+        }
+    }
+
+    fn begin_request(&mut self, now: Instant, peer: Peer, message: Message, key: ServerKey) {
+        let merge = MergeKey::of(&message);
+        if merge
+            .as_ref()
+            .is_some_and(|merge| self.merges.contains_key(merge))
+        {
+            // A final response needs a transaction, for its ACK.
+            let id = self.begin_server(peer, &message, key, None);
+            let mut response = Message::response_to(&message, 482, Some("Merged Request"));
+            response.set_to_tag(&self.identifiers.to_tag(&message));
+            self.send_response(now, id, &response);
+            return;
+        }
+        let id = self.begin_server(peer, &message, key, merge);
+        if message.method() == Method::Invite {
+            let trying = Message::response_to(&message, 100, None);
+            self.send_response(now, id, &trying);
+        }
+        self.events.push_back(TransactionEvent::Request {
+            transaction: id,
+            peer,
+            message,
+        });
+    }
+
+    fn handle_retransmission(&mut self, id: ServerTransactionId) {
+        let Some(server) = self.servers.get(&id) else {
+            return;
+        };
+        let again: Option<Bytes> = match &server.machine {
+            ServerMachine::Invite(machine) => machine.handle_retransmission(),
+            ServerMachine::Other(machine) => machine.handle_retransmission(),
+        };
+        let reply_to = server.reply_to;
+        self.transmit(reply_to, again);
+    }
+
+    fn handle_ack(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        message: Message,
+        existing: Option<ServerTransactionId>,
+    ) {
+        // The ACK to a 2xx has a branch of its own, and may come on another connection.
+        let of_dialog = || DialogKey::of(&message).and_then(|key| self.dialogs.get(&key).copied());
+        let transaction = existing.or_else(of_dialog);
+        let mut meaning = AckMeaning::OfDialog;
+        if let Some(id) = transaction
+            && let Some(server) = self.servers.get_mut(&id)
+            && let ServerMachine::Invite(machine) = &mut server.machine
+        {
+            meaning = machine.handle_ack(now, &self.config);
+            self.finish_server_step(id);
+        }
+        match meaning {
+            AckMeaning::Absorbed => {}
+            AckMeaning::OfDialog => {
+                self.events.push_back(TransactionEvent::Ack {
+                    transaction,
+                    peer,
+                    message,
+                });
+            }
+        }
+    }
+
+    /// Answers the CANCEL: 200 if its INVITE is known, else 481 (RFC 3261 section 9.2).
+    fn handle_cancel(&mut self, now: Instant, peer: Peer, message: Message, key: ServerKey) {
+        let invite = self.server_keys.get(&key.cancelled()).copied();
+        let found = invite.and_then(|id| Some((id, self.servers.get(&id)?)));
+        let status = if found.is_some() { 200 } else { 481 };
+        // The same To tag as in the responses to the INVITE.
+        let tag = found.as_ref().and_then(|(_, server)| server.to_tag.clone());
+        let pending = found.and_then(|(id, server)| match &server.machine {
+            ServerMachine::Invite(machine) => (!machine.is_answered()).then_some(id),
+            ServerMachine::Other(_) => None,
+        });
+        let id = self.begin_server(peer, &message, key, None);
+        let mut response = Message::response_to(&message, status, None);
+        response.set_to_tag(&tag.unwrap_or_else(|| self.identifiers.to_tag(&message)));
+        self.send_response(now, id, &response);
+        if let Some(transaction) = pending {
+            self.events.push_back(TransactionEvent::Cancel {
+                transaction,
+                message,
+            });
+        }
+    }
+
+    fn begin_server(
+        &mut self,
+        peer: Peer,
+        message: &Message,
+        key: ServerKey,
+        merge: Option<MergeKey>,
+    ) -> ServerTransactionId {
+        let id = ServerTransactionId(self.take_id());
+        let machine = if message.method() == Method::Invite {
+            ServerMachine::Invite(ServerInvite::new(is_reliable(peer)))
+        } else {
+            ServerMachine::Other(ServerOther::new(is_reliable(peer)))
+        };
+        self.server_keys.insert(key.clone(), id);
+        if let Some(merge) = merge.clone() {
+            self.merges.insert(merge, id);
+        }
+        if let Some(connection) = connection_of(peer) {
+            self.connections.insert((connection, Either::Server(id)));
+        }
+        let server = Server {
+            machine,
+            key,
+            to_tag: None,
+            merge,
+            dialog: None,
+            peer,
+            reply_to: key::reply_target(peer, message),
+            deadline: None,
+        };
+        self.servers.insert(id, server);
+        id
+    }
+
+    fn finish_server_step(&mut self, id: ServerTransactionId) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        let (deadline, is_terminated) = match &server.machine {
+            ServerMachine::Invite(machine) => (machine.poll_timeout(), machine.is_terminated()),
+            ServerMachine::Other(machine) => (machine.poll_timeout(), machine.is_terminated()),
+        };
+        let either = Either::Server(id);
+        Self::set_deadline(&mut self.deadlines, either, &mut server.deadline, deadline);
+        if is_terminated {
+            self.remove_server(id);
+        }
+    }
+
+    fn remove_server(&mut self, id: ServerTransactionId) -> Option<Server> {
+        let server = self.servers.remove(&id)?;
+        self.server_keys.remove(&server.key);
+        if let Some(merge) = &server.merge {
+            self.merges.remove(merge);
+        }
+        if let Some(dialog) = &server.dialog {
+            self.dialogs.remove(dialog);
+        }
+        if let Some(connection) = connection_of(server.peer) {
+            self.connections.remove(&(connection, Either::Server(id)));
+        }
+        if let Some(at) = server.deadline {
+            self.deadlines.remove(&(at, Either::Server(id)));
+        }
+        Some(server)
+    }
+
+    fn reply(
+        &mut self,
+        peer: Peer,
+        request: &Message,
+        status: u16,
+        reason: Option<&str>,
+        retry_after_s: Option<u32>,
+    ) {
+        let mut response = Message::response_to(request, status, reason);
+        response.set_to_tag(&self.identifiers.to_tag(request));
+        if let Some(seconds) = retry_after_s {
+            response.push(HeaderName::RetryAfter, seconds.to_string());
+        }
+        let target = key::reply_target(peer, request);
+        self.transmit(target, Some(response.to_bytes()));
+    }
+}
