@@ -1,0 +1,379 @@
+//! Offer and answer across two legs (RFC 3264): what of an offer goes to the other side, and what
+//! of the other side's answer comes back.
+
+use super::model::{
+    Codec, Direction, LegProfile, MediaKind, Refusal, RemoteDescription, RemoteMedia,
+};
+use super::policy::{
+    CodecPolicy, PTIME_MS_DEFAULT, TELEPHONE_EVENTS, allowed_audio, allowed_video,
+};
+
+/// One codec of a planned m-line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCodec {
+    /// The payload type in the source's offer.
+    pub source_payload_type: u8,
+    /// The codec as the target is offered it.
+    pub codec: Codec,
+}
+
+/// One m-line of the source that goes to the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedMedia {
+    /// Index of the m-line in the source's offer.
+    pub source_index: usize,
+    /// Audio or video; a plan has at most one of each.
+    pub kind: MediaKind,
+    /// What the target is offered, in the source's order.
+    pub codecs: Vec<PlannedCodec>,
+    /// The source's direction, copied.
+    pub direction: Direction,
+    /// Packet time to ask for, in milliseconds; audio only.
+    pub ptime: Option<u16>,
+}
+
+/// What of a source's offer is offered to the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferPlan {
+    /// The leg the offer is for.
+    pub target: LegProfile,
+    /// In the source's order; always with exactly one audio m-line.
+    pub media: Vec<PlannedMedia>,
+}
+
+/// What becomes of one m-line of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnsweredMedia {
+    /// Accepted.
+    Accepted(AcceptedMedia),
+    /// Answered with port 0; keeps its place.
+    Rejected,
+}
+
+/// An accepted m-line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedMedia {
+    /// In the offerer's payload types: the codec (for video between browsers: all of them, in
+    /// order of preference), then telephone-event.
+    pub codecs: Vec<Codec>,
+    /// Our direction in the answer; never wider than the offer allows.
+    pub direction: Direction,
+    /// Packet time for the answer, in milliseconds; audio only.
+    pub ptime: Option<u16>,
+}
+
+/// The answer to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerPlan {
+    /// One entry for each m-line of the offer, in its order.
+    pub media: Vec<AnsweredMedia>,
+}
+
+impl AnswerPlan {
+    /// The accepted m-line at `index` of the offer, if it was accepted.
+    pub fn accepted(&self, index: usize) -> Option<&AcceptedMedia> {
+        match self.media.get(index)? {
+            AnsweredMedia::Accepted(media) => Some(media),
+            AnsweredMedia::Rejected => None,
+        }
+    }
+}
+
+/// Decides what of `offer` is offered to a leg of profile `target` under `policy`.
+///
+/// The first usable audio m-line and, if the policy has video, the first usable video m-line go
+/// on. Payload type numbers stay, unless two m-lines use the same number for different codecs.
+/// One telephone-event per remaining clock rate (RFC 4733 section 2.1).
+///
+/// # Errors
+/// 488 when there is no usable audio m-line (Warning 304) or no audio codec in common (305).
+pub fn plan_offer(
+    offer: &RemoteDescription,
+    target: LegProfile,
+    policy: &CodecPolicy,
+) -> Result<OfferPlan, Refusal> {
+    let (audio_index, codecs) = choose_audio(offer, policy)?;
+    let mut media = vec![PlannedMedia {
+        source_index: audio_index,
+        kind: MediaKind::Audio,
+        codecs: planned(&codecs, target),
+        direction: offer
+            .media
+            .get(audio_index)
+            .map_or_else(Direction::default, |m| m.direction),
+        ptime: Some(policy.ptime),
+    }];
+    if let Some((source_index, source, codecs)) = choose_video(offer, audio_index, policy) {
+        media.push(PlannedMedia {
+            source_index,
+            kind: MediaKind::Video,
+            codecs: planned(&codecs, target),
+            direction: source.direction,
+            ptime: None,
+        });
+    }
+    media.sort_by_key(|planned| planned.source_index);
+    let mut plan = OfferPlan { target, media };
+    make_payload_types_unique(&mut plan);
+    Ok(plan)
+}
+
+/// Maps the target's `answer` back to the m-lines and payload types of `source_offer`.
+///
+/// # Errors
+/// 488 when the target rejected the audio (Warning 304) or chose nothing of what was planned (305).
+pub fn plan_answer(
+    source_offer: &RemoteDescription,
+    plan: &OfferPlan,
+    answer: &RemoteDescription,
+) -> Result<AnswerPlan, Refusal> {
+    let mut media = vec![AnsweredMedia::Rejected; source_offer.media.len()];
+    for planned in &plan.media {
+        let accepted = accept_answered(source_offer, planned, answer);
+        let accepted = match planned.kind {
+            MediaKind::Audio => Some(accepted?),
+            MediaKind::Video | MediaKind::Other => accepted.ok(),
+        };
+        if let (Some(slot), Some(accepted)) = (media.get_mut(planned.source_index), accepted) {
+            *slot = AnsweredMedia::Accepted(accepted);
+        }
+    }
+    Ok(AnswerPlan { media })
+}
+
+/// The answer when ringway itself is the answerer: the first audio codec of the offer that
+/// `policy` allows with its telephone-event, and the first video codec.
+///
+/// # Errors
+/// As [`plan_offer`].
+pub fn plan_local_answer(
+    offer: &RemoteDescription,
+    policy: &CodecPolicy,
+) -> Result<AnswerPlan, Refusal> {
+    let (audio_index, audio_codecs) = choose_audio(offer, policy)?;
+    let mut media = vec![AnsweredMedia::Rejected; offer.media.len()];
+    if let (Some(slot), Some(source)) = (media.get_mut(audio_index), offer.media.get(audio_index)) {
+        *slot = AnsweredMedia::Accepted(AcceptedMedia {
+            codecs: one_with_telephone_event(audio_codecs),
+            direction: source.direction.reversed(),
+            ptime: Some(policy.ptime),
+        });
+    }
+    if let Some((index, source, codecs)) = choose_video(offer, audio_index, policy)
+        && let Some(slot) = media.get_mut(index)
+    {
+        *slot = AnsweredMedia::Accepted(AcceptedMedia {
+            codecs: codecs.into_iter().take(1).collect(),
+            direction: source.direction.reversed(),
+            ptime: None,
+        });
+    }
+    Ok(AnswerPlan { media })
+}
+
+/// The m-line of an answer that belongs to the planned m-line of `kind`. Our offers have at most
+/// one line of a kind with a port, so the answer has at most one that is not rejected.
+pub(super) fn answered_index(answer: &RemoteDescription, kind: MediaKind) -> Option<usize> {
+    answer
+        .media
+        .iter()
+        .position(|media| media.kind == kind && media.usable)
+}
+
+/// The planned codec that a codec of the target's answer stands for.
+pub(super) fn planned_for<'a>(
+    planned: &'a PlannedMedia,
+    answered: &Codec,
+) -> Option<&'a PlannedCodec> {
+    let same = |candidate: &&PlannedCodec| candidate.codec.matches(answered);
+    let exact = planned
+        .codecs
+        .iter()
+        .filter(same)
+        .find(|candidate| candidate.codec.payload_type == answered.payload_type);
+    // An answerer may use numbers of its own (RFC 3264 section 6.1), and some leave parameters
+    // such as the H.264 profile away; then the number alone says which one was meant.
+    exact
+        .or_else(|| planned.codecs.iter().find(same))
+        .or_else(|| {
+            planned.codecs.iter().find(|candidate| {
+                candidate.codec.payload_type == answered.payload_type
+                    && candidate.codec.name.eq_ignore_ascii_case(&answered.name)
+                    && candidate.codec.clock_hz == answered.clock_hz
+            })
+        })
+}
+
+fn accept_answered(
+    source_offer: &RemoteDescription,
+    planned: &PlannedMedia,
+    answer: &RemoteDescription,
+) -> Result<AcceptedMedia, Refusal> {
+    let answered = answered_index(answer, planned.kind)
+        .and_then(|index| answer.media.get(index))
+        .ok_or_else(|| Refusal::new(488, 304, "the other side rejected the audio"))?;
+    if planned.kind == MediaKind::Video && !shares_transport(answer, answered) {
+        return Err(Refusal::new(488, 304, "video outside of the BUNDLE group"));
+    }
+    let codecs: Vec<Codec> = answered
+        .codecs
+        .iter()
+        .filter_map(|codec| {
+            let source = planned_for(planned, codec)?;
+            Some(answer_codec(planned.kind, source, codec))
+        })
+        .collect();
+    let codecs = match (planned.kind, source_offer.profile) {
+        (MediaKind::Video, LegProfile::WebRtc) => codecs,
+        (MediaKind::Video, LegProfile::Plain) => codecs.into_iter().take(1).collect(),
+        (MediaKind::Audio | MediaKind::Other, _) => one_with_telephone_event(codecs),
+    };
+    if codecs.is_empty() {
+        return Err(Refusal::new(
+            488,
+            305,
+            "the other side chose no codec that was offered",
+        ));
+    }
+    let offered = source_offer
+        .media
+        .get(planned.source_index)
+        .map_or(Direction::Inactive, |media| media.direction);
+    Ok(AcceptedMedia {
+        codecs,
+        direction: answered.direction.intersect(offered.reversed()),
+        ptime: planned
+            .ptime
+            .map(|_| answered.ptime.unwrap_or(PTIME_MS_DEFAULT)),
+    })
+}
+
+/// The answering side's format in the offering side's number.
+fn answer_codec(kind: MediaKind, source: &PlannedCodec, answered: &Codec) -> Codec {
+    let feedback = match kind {
+        MediaKind::Video => answered
+            .feedback
+            .iter()
+            .filter(|value| source.codec.feedback.contains(value))
+            .cloned()
+            .collect(),
+        MediaKind::Audio | MediaKind::Other => Vec::new(),
+    };
+    Codec {
+        payload_type: source.source_payload_type,
+        name: source.codec.name.clone(),
+        clock_hz: source.codec.clock_hz,
+        channels: source.codec.channels,
+        fmtp: if answered.is_telephone_event() {
+            Some(TELEPHONE_EVENTS.into())
+        } else {
+            answered.fmtp.clone()
+        },
+        feedback,
+    }
+}
+
+/// The first real codec and the telephone-event of its clock rate.
+fn one_with_telephone_event(codecs: Vec<Codec>) -> Vec<Codec> {
+    let Some(first) = codecs
+        .iter()
+        .find(|codec| !codec.is_telephone_event())
+        .cloned()
+    else {
+        return Vec::new();
+    };
+    let clock_hz = first.clock_hz;
+    let event = codecs
+        .into_iter()
+        .find(|codec| codec.is_telephone_event() && codec.clock_hz == clock_hz);
+    std::iter::once(first).chain(event).collect()
+}
+
+/// The first usable audio m-line with a codec that the policy allows.
+fn choose_audio(
+    offer: &RemoteDescription,
+    policy: &CodecPolicy,
+) -> Result<(usize, Vec<Codec>), Refusal> {
+    let mut heard = false;
+    for (index, media) in offer.media.iter().enumerate() {
+        if !media.usable || media.kind != MediaKind::Audio {
+            continue;
+        }
+        heard = true;
+        let codecs = allowed_audio(media, policy);
+        if !codecs.is_empty() {
+            return Ok((index, codecs));
+        }
+    }
+    if heard {
+        Err(Refusal::new(488, 305, "no audio codec in common"))
+    } else {
+        Err(Refusal::new(488, 304, "no usable audio m-line"))
+    }
+}
+
+fn choose_video<'a>(
+    offer: &'a RemoteDescription,
+    audio_index: usize,
+    policy: &CodecPolicy,
+) -> Option<(usize, &'a RemoteMedia, Vec<Codec>)> {
+    let audio = offer.media.get(audio_index)?;
+    offer.media.iter().enumerate().find_map(|(index, media)| {
+        let fits = media.usable
+            && media.kind == MediaKind::Video
+            && shares_transport(offer, media)
+            && shares_transport(offer, audio);
+        let codecs = fits
+            .then(|| allowed_video(media, policy))
+            .filter(|list| !list.is_empty())?;
+        Some((index, media, codecs))
+    })
+}
+
+/// A browser leg has one transport for all media, so a second m-line must be in the bundle.
+fn shares_transport(description: &RemoteDescription, media: &RemoteMedia) -> bool {
+    match description.profile {
+        LegProfile::WebRtc => description.is_bundled(media),
+        LegProfile::Plain => true,
+    }
+}
+
+fn planned(codecs: &[Codec], target: LegProfile) -> Vec<PlannedCodec> {
+    codecs
+        .iter()
+        .map(|codec| PlannedCodec {
+            source_payload_type: codec.payload_type,
+            codec: Codec {
+                feedback: match target {
+                    LegProfile::WebRtc => codec.feedback.clone(),
+                    LegProfile::Plain => Vec::new(),
+                },
+                ..codec.clone()
+            },
+        })
+        .collect()
+}
+
+/// In a BUNDLE group a payload type number has one meaning (RFC 9143 section 10.1.2), and with
+/// rtcp-mux 64 to 95 look like RTCP (RFC 5761 section 4).
+fn make_payload_types_unique(plan: &mut OfferPlan) {
+    let muxed = plan.target == LegProfile::WebRtc;
+    let codecs = || plan.media.iter().flat_map(|media| &media.codecs);
+    let mut taken: Vec<u8> = codecs().map(|planned| planned.codec.payload_type).collect();
+    let mut seen: Vec<u8> = Vec::new();
+    for planned in plan.media.iter_mut().flat_map(|media| &mut media.codecs) {
+        let number = planned.codec.payload_type;
+        let wrong = seen.contains(&number) || (muxed && (64..=95).contains(&number));
+        if wrong && let Some(free) = free_payload_type(|number| taken.contains(&number)) {
+            planned.codec.payload_type = free;
+            taken.push(free);
+        }
+        seen.push(planned.codec.payload_type);
+    }
+}
+
+/// A dynamic payload type (RFC 3551 section 6) that is not taken; beyond 96 to 127 those that
+/// RFC 5761 leaves free.
+pub(super) fn free_payload_type(taken: impl Fn(u8) -> bool) -> Option<u8> {
+    (96..=127).chain(35..=63).find(|&number| !taken(number))
+}
