@@ -1,0 +1,337 @@
+//! Calls: a back-to-back user agent of exactly two legs (RFC 7092), without feature logic.
+//!
+//! Each leg has its own Call-ID, tags, sequence numbers, Contact and session description; what
+//! joins them is the plan of the offer and the routes of the media. `state` is the table of
+//! steps; `setup` brings a call from the INVITE to the second INVITE, `answer` from there to the
+//! ACK, `dialog_requests` handles what comes during the call, `end` ends it.
+
+pub(crate) mod answer;
+pub(crate) mod dialog;
+pub(crate) mod dialog_requests;
+pub(crate) mod end;
+pub(crate) mod flows;
+pub(crate) mod headers;
+pub(crate) mod leg;
+pub(crate) mod media_events;
+pub(crate) mod outgoing;
+pub(crate) mod reoffer;
+pub(crate) mod setup;
+pub(crate) mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use dataplane::link::{FlowId, FlowTotals};
+use hashbrown::HashMap;
+
+use self::end::Cause;
+use self::leg::Leg;
+use self::state::State;
+use crate::engine::context::{Context, Incoming};
+use crate::engine::input::{ConnectionId, Peer};
+use crate::engine::output::CallBegan;
+use crate::sdp::{OfferPlan, RemoteDescription};
+use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
+
+/// Names a call inside the brain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CallId(u64);
+
+/// Which of the two legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Party {
+    /// The one that sent the INVITE.
+    Caller,
+    /// The one that is called.
+    Callee,
+}
+
+impl Party {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) state: State,
+    pub(crate) began_at: Instant,
+    pub(crate) answered_at: Option<Instant>,
+    pub(crate) log: CallBegan,
+    /// The caller's INVITE.
+    pub(crate) invite: Incoming,
+    pub(crate) caller: Leg,
+    /// None on an echo call.
+    pub(crate) callee: Option<Leg>,
+    /// What the callee is sent once the flows are open.
+    pub(crate) outgoing: Option<outgoing::OutgoingInvite>,
+    pub(crate) offer: RemoteDescription,
+    /// None on an echo call.
+    pub(crate) plan: Option<OfferPlan>,
+    /// Our answer to the caller, once there is one: the same bytes in 183 and 200.
+    pub(crate) answer: Option<String>,
+    pub(crate) codec: Option<String>,
+    /// Flows whose opening has not been confirmed.
+    pub(crate) opening: BTreeSet<FlowId>,
+    /// Flows whose closing has not been confirmed.
+    pub(crate) closing: BTreeSet<FlowId>,
+    pub(crate) totals: BTreeMap<FlowId, FlowTotals>,
+    pub(crate) port_attempts: u8,
+    /// A flow that could not be opened, and was not replaced by another.
+    pub(crate) refused: Option<FlowId>,
+    /// The transaction of our INVITE to the callee.
+    pub(crate) callee_invite: Option<ClientTransactionId>,
+    /// An offer of one leg that the other has not answered yet.
+    pub(crate) reoffer: Option<reoffer::Reoffer>,
+    /// The latest re-INVITE of ours: its 2xx may be repeated.
+    pub(crate) reinvite: Option<ClientTransactionId>,
+    /// Requests that were passed on to the other leg and wait for its answer.
+    pub(crate) relays: BTreeSet<ClientTransactionId>,
+    /// Why and with which status it ended.
+    pub(crate) cause: Option<Cause>,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    pub(crate) fn leg(&self, party: Party) -> Option<&Leg> {
+        match party {
+            Party::Caller => Some(&self.caller),
+            Party::Callee => self.callee.as_ref(),
+        }
+    }
+
+    pub(crate) fn leg_mut(&mut self, party: Party) -> Option<&mut Leg> {
+        match party {
+            Party::Caller => Some(&mut self.caller),
+            Party::Callee => self.callee.as_mut(),
+        }
+    }
+
+    pub(crate) fn legs(&self) -> impl Iterator<Item = (Party, &Leg)> {
+        let callee = self.callee.iter().map(|leg| (Party::Callee, leg));
+        std::iter::once((Party::Caller, &self.caller)).chain(callee)
+    }
+
+    /// Goes on to another state; the table of steps is the law.
+    pub(crate) fn become_state(&mut self, next: State) {
+        assert!(self.state.may_become(next), "{:?} -> {next:?}", self.state);
+        self.state = next;
+    }
+}
+
+/// All calls, and the ways to find them.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    calls: BTreeMap<CallId, Call>,
+    next_id: u64,
+    by_dialog: HashMap<(String, String), (CallId, Party), foldhash::fast::RandomState>,
+    by_flow: BTreeMap<FlowId, CallId>,
+    by_server_invite: BTreeMap<ServerTransactionId, CallId>,
+    by_client_invite: BTreeMap<ClientTransactionId, CallId>,
+    by_reinvite: BTreeMap<ClientTransactionId, reoffer::Reinvite>,
+    relays: BTreeMap<ClientTransactionId, dialog_requests::Relay>,
+    deadlines: BTreeSet<(Instant, CallId)>,
+    by_connection: BTreeSet<(ConnectionId, CallId)>,
+}
+
+impl Calls {
+    /// How many entries all tables have together: none when there is no call.
+    pub(crate) fn entries(&self) -> usize {
+        self.calls.len()
+            + self.by_dialog.len()
+            + self.by_flow.len()
+            + self.by_server_invite.len()
+            + self.by_client_invite.len()
+            + self.by_reinvite.len()
+            + self.relays.len()
+            + self.deadlines.len()
+            + self.by_connection.len()
+    }
+
+    /// How many calls there are, those that are ending included.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Ends what has waited too long.
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
+        while let Some((at, id)) = self.deadlines.first().copied() {
+            if at > now {
+                break;
+            }
+            self.deadlines.remove(&(at, id));
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.deadline = None;
+            }
+            self.expired(context, now, id);
+        }
+    }
+
+    /// A connection is gone. A dialog outlives it: the browser may come back, and its media flows
+    /// on; when that stops too, the call ends. A call that is not answered yet ends at once.
+    pub(crate) fn connection_closed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        connection: ConnectionId,
+    ) {
+        let gone = Peer::WebSocket(connection);
+        for id in self.on_connection(connection) {
+            let Some(call) = self.calls.get(&id) else {
+                continue;
+            };
+            if matches!(
+                call.state,
+                State::Opening | State::Calling | State::Answered
+            ) {
+                let cause = if call.caller.peer == gone {
+                    Cause::of(487, "caller's connection closed")
+                } else {
+                    Cause::of(480, "callee's connection closed")
+                };
+                self.end(context, now, id, cause);
+            }
+        }
+    }
+
+    /// The user of one connection has come back on another: dialogs follow.
+    pub(crate) fn connection_moved(&mut self, from: ConnectionId, to: ConnectionId) {
+        for id in self.on_connection(from) {
+            for party in [Party::Caller, Party::Callee] {
+                let leg = self.calls.get(&id).and_then(|call| call.leg(party));
+                if leg.is_some_and(|leg| leg.peer == Peer::WebSocket(from)) {
+                    self.move_leg(id, party, Peer::WebSocket(to));
+                }
+            }
+        }
+    }
+
+    /// The calls with a leg on this connection.
+    fn on_connection(&self, connection: ConnectionId) -> Vec<CallId> {
+        let range = (connection, CallId(0))..=(connection, CallId(u64::MAX));
+        self.by_connection.range(range).map(|(_, id)| *id).collect()
+    }
+
+    /// The peer of a leg speaks from elsewhere now.
+    fn move_leg(&mut self, id: CallId, party: Party, peer: Peer) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(leg) = call.leg_mut(party).filter(|leg| leg.peer != peer) else {
+            return;
+        };
+        let old = std::mem::replace(&mut leg.peer, peer);
+        if let Peer::WebSocket(connection) = old
+            && call.legs().all(|(_, leg)| leg.peer != old)
+        {
+            self.by_connection.remove(&(connection, id));
+        }
+        if let Peer::WebSocket(connection) = peer {
+            self.by_connection.insert((connection, id));
+        }
+    }
+
+    /// Ends every call: the process stops.
+    pub(crate) fn stop(&mut self, context: &mut Context, now: Instant) {
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.end(context, now, id, Cause::of(503, "gateway stops"));
+        }
+    }
+
+    fn fresh_id(&mut self) -> CallId {
+        self.next_id += 1;
+        CallId(self.next_id)
+    }
+
+    /// Makes a call known by everything that it can be found by.
+    fn insert(&mut self, call: Call) {
+        let id = call.id;
+        for (party, leg) in call.legs() {
+            let key = (leg.dialog.call_id.clone(), leg.dialog.local_tag.clone());
+            self.by_dialog.insert(key, (id, party));
+            for flow in leg.flows() {
+                self.by_flow.insert(flow.flow, id);
+            }
+            if let Peer::WebSocket(connection) = leg.peer {
+                self.by_connection.insert((connection, id));
+            }
+        }
+        self.by_server_invite.insert(call.invite.transaction, id);
+        self.calls.insert(id, call);
+    }
+
+    /// Forgets a call and every way to it.
+    fn remove(&mut self, id: CallId) {
+        self.set_deadline(id, None);
+        let Some(call) = self.calls.remove(&id) else {
+            return;
+        };
+        for (_, leg) in call.legs() {
+            let key = (leg.dialog.call_id.clone(), leg.dialog.local_tag.clone());
+            // A new attempt with credentials has the same names and may already own them.
+            if self
+                .by_dialog
+                .get(&key)
+                .is_some_and(|(owner, _)| *owner == id)
+            {
+                self.by_dialog.remove(&key);
+            }
+            for flow in leg.flows() {
+                self.by_flow.remove(&flow.flow);
+            }
+            if let Peer::WebSocket(connection) = leg.peer {
+                self.by_connection.remove(&(connection, id));
+            }
+        }
+        self.by_server_invite.remove(&call.invite.transaction);
+        if let Some(transaction) = call.callee_invite {
+            self.by_client_invite.remove(&transaction);
+        }
+        if let Some(transaction) = call.reinvite {
+            self.by_reinvite.remove(&transaction);
+        }
+    }
+
+    fn set_deadline(&mut self, id: CallId, at: Option<Instant>) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if let Some(old) = call.deadline.take() {
+            self.deadlines.remove(&(old, id));
+        }
+        call.deadline = at;
+        if let Some(at) = at {
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    /// The waiting time of the present state is over.
+    fn expired(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let cause = match call.state {
+            State::Opening => Cause::of(503, "media workers did not answer"),
+            State::Calling => Cause::of(408, "no answer"),
+            State::Answered | State::Talking => Cause::of(200, "no media path"),
+            State::Ending if !call.closing.is_empty() => {
+                // The workers do not answer; the callee's INVITE may still be.
+                call.closing.clear();
+                return self.finish_if_done(context, now, id);
+            }
+            State::Ending => return self.remove(id),
+        };
+        self.end(context, now, id, cause);
+    }
+}

@@ -1,0 +1,418 @@
+//! From the callee's responses to the caller's answer: connect the media, pass 180, 183 and 200
+//! on, acknowledge.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use dataplane::link::{Command, IceCredentials, IceFragment, Media, PayloadTypeMap, Route, Ssrc};
+
+use super::end::Cause;
+use super::flows::connect_remote;
+use super::headers;
+use super::leg::{Invite, Leg, Side};
+use super::setup::read_offer;
+use super::state::State;
+use super::{Call, CallId, Calls};
+use crate::engine::context::{ALLOW, Context};
+use crate::limits::MEDIA_KEYED_WITHIN;
+use crate::sdp::{self, CodecPolicy, MediaKind, MediaRoute, PayloadPair, Refusal};
+use crate::sip::digest;
+use crate::sip::header::header_param;
+use crate::sip::transaction::ClientTransactionId;
+use crate::sip::{HeaderName, Message, Method};
+
+impl Calls {
+    /// A response to our INVITE. False if the transaction is none of ours.
+    pub(crate) fn invite_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ClientTransactionId,
+        response: &Message,
+    ) -> bool {
+        let Some(id) = self.by_client_invite.get(&transaction).copied() else {
+            return false;
+        };
+        match response.status().unwrap_or_default() {
+            0..=100 => {}
+            101..=199 => self.progress(context, now, id, response),
+            200..=299 => self.accepted(context, now, id, response),
+            status => self.rejected(context, now, id, status, response),
+        }
+        true
+    }
+
+    /// 180, 183 and the like. The caller sees one early dialog, whatever forks behind.
+    fn progress(&mut self, context: &mut Context, now: Instant, id: CallId, response: &Message) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.state != State::Calling {
+            return;
+        }
+        let Some(leg) = call.callee.as_mut() else {
+            return;
+        };
+        leg.dialog.learn_from_response(response);
+        if !response.body().is_empty() && connect(context, call, response.body()).is_err() {
+            // Early media that cannot be carried is no reason to refuse: the 200 decides.
+            context.log(crate::engine::output::LogLine::Refused {
+                peer: call.caller.peer,
+                reason: "early media that cannot be carried".to_owned(),
+            });
+        }
+        let status = response.status().unwrap_or(180);
+        let mut answer = Message::response_to(&call.invite.message, status, None);
+        answer.set_to_tag(&call.caller.dialog.local_tag);
+        answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
+        answer.push(HeaderName::Contact, call.caller.contact(context));
+        headers::copy_response(response, &mut answer);
+        if let Some(text) = &call.answer {
+            answer.set_body("application/sdp", Bytes::from(text.clone()));
+        }
+        context.respond(now, call.invite.transaction, answer);
+    }
+
+    /// A 2xx: the first makes the call, the same again is acknowledged again, one of another fork
+    /// is ended at once.
+    fn accepted(&mut self, context: &mut Context, now: Instant, id: CallId, response: &Message) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(leg) = call.callee.as_mut() else {
+            return;
+        };
+        if matches!(leg.invite, Invite::Accepted | Invite::Over) {
+            let same = leg.dialog.remote_tag.as_deref() == response.to_tag();
+            return if same {
+                leg.send_ack(context)
+            } else {
+                refuse_fork(context, now, leg, response)
+            };
+        }
+        leg.dialog.learn_from_response(response);
+        if call.state != State::Calling {
+            // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
+            leg.send_ack(context);
+            leg.send_bye(context, now, None);
+            return self.finish_if_done(context, now, id);
+        }
+        leg.invite = Invite::Accepted;
+        leg.send_ack(context);
+        if !response.body().is_empty() {
+            if let Err(refusal) = connect(context, call, response.body()) {
+                let reason = format!("callee's answer: {}", refusal.text);
+                return self.end(context, now, id, Cause::of(488, reason));
+            }
+        } else if call.answer.is_none() {
+            return self.end(
+                context,
+                now,
+                id,
+                Cause::of(500, "callee's 200 has no description"),
+            );
+        }
+        self.answer_caller(context, now, id);
+    }
+
+    /// The caller's 200.
+    fn answer_caller(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(text) = call.answer.clone() else {
+            return;
+        };
+        let answer = accept(context, &call.caller, &call.invite.message, text);
+        context.respond(now, call.invite.transaction, answer);
+        call.caller.invite = Invite::Accepted;
+        call.answered_at = Some(now);
+        call.become_state(State::Answered);
+        let keyed = call.legs().all(|(_, leg)| leg.keyed);
+        self.set_deadline(id, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
+    }
+
+    /// The echo line answers by itself: what comes in goes back.
+    pub(crate) fn answer_echo(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let plan = match sdp::plan_local_answer(&call.offer, &CodecPolicy::browser()) {
+            Ok(plan) => plan,
+            Err(refusal) => return self.end(context, now, id, Cause::of(488, refusal.text)),
+        };
+        for route in sdp::echo_routes(&call.offer, &plan) {
+            set_route(
+                context,
+                &call.caller,
+                &call.caller,
+                &route,
+                &route.to_target,
+            );
+            note_codec(&mut call.codec, &route);
+        }
+        call.answer = Some(
+            call.caller
+                .sdp
+                .write_answer(&call.offer, &plan, &call.caller.local),
+        );
+        self.answer_caller(context, now, id);
+    }
+
+    /// A failure of the callee becomes the caller's.
+    fn rejected(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        status: u16,
+        response: &Message,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(leg) = call.callee.as_mut() else {
+            return;
+        };
+        leg.invite = Invite::Over;
+        if call.state != State::Calling {
+            return self.finish_if_done(context, now, id);
+        }
+        let status = caller_status(call.caller.side, status);
+        let mut answer = Message::response_to(&call.invite.message, status, None);
+        answer.set_to_tag(&call.caller.dialog.local_tag);
+        headers::copy_response(response, &mut answer);
+        copy_challenges(response, &mut answer);
+        context.respond(now, call.invite.transaction, answer);
+        call.caller.invite = Invite::Over;
+        let reason = format!("callee answered {status}");
+        self.end(context, now, id, Cause::of(status, reason));
+    }
+}
+
+impl Calls {
+    /// Our INVITE found no answer. False if the transaction is none of ours.
+    pub(crate) fn invite_failed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ClientTransactionId,
+        status: u16,
+    ) -> bool {
+        let Some(id) = self.by_client_invite.get(&transaction).copied() else {
+            return false;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return false;
+        };
+        let mut status = status;
+        if let Some(leg) = call.callee.as_mut() {
+            // A browser that has gone is no fault of this gateway: a carrier that is told 503
+            // takes the gateway out of service.
+            if leg.side == Side::Browser && status == 503 {
+                status = 480;
+            }
+            // A 2xx that was answered leaves the dialog to its BYE.
+            if matches!(leg.invite, Invite::Client(_)) {
+                leg.invite = Invite::Over;
+            }
+        }
+        if call.state == State::Calling {
+            self.end(context, now, id, Cause::of(status, "callee did not answer"));
+        } else {
+            self.finish_if_done(context, now, id);
+        }
+        true
+    }
+}
+
+/// What a failure of the callee means to the caller: a redirection is not followed, as it would
+/// leave the trunk. What a browser says of itself is not said of the gateway: a 503 would take it
+/// out of the carrier's service (RFC 3261 section 16.7), a challenge would come without one.
+const fn caller_status(caller: Side, status: u16) -> u16 {
+    match (caller, status) {
+        (_, 300..=399) => 480,
+        (Side::Trunk(_), 503) => 500,
+        (Side::Trunk(_), 401 | 407) => 403,
+        (_, other) => other,
+    }
+}
+
+/// Challenges of the carrier, as browsers can take them (RFC 8760, SIP over WebSocket stacks read
+/// one challenge and know MD5).
+pub(crate) fn copy_challenges(response: &Message, answer: &mut Message) {
+    for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
+        for challenge in digest::browser_challenges(response.headers(&name)) {
+            answer.push(&name, challenge);
+        }
+    }
+}
+
+/// A 200 with our description.
+pub(crate) fn accept(context: &Context, leg: &Leg, request: &Message, text: String) -> Message {
+    let mut answer = Message::response_to(request, 200, None);
+    answer.set_to_tag(&leg.dialog.local_tag);
+    answer.copy_from(request, HeaderName::RecordRoute);
+    answer.push(HeaderName::Contact, leg.contact(context));
+    answer.push(HeaderName::Allow, ALLOW);
+    grant_session_timer(request, &mut answer);
+    if !text.is_empty() {
+        answer.set_body("application/sdp", Bytes::from(text));
+    }
+    answer
+}
+
+/// RFC 4028 section 9: who asked for a session timer refreshes it. Who wants us to refresh gets
+/// none: that is the right of a server without timers.
+pub(crate) fn grant_session_timer(request: &Message, answer: &mut Message) {
+    let lists = |name: HeaderName| request.lists_token(name, "timer");
+    if !lists(HeaderName::Supported) && !lists(HeaderName::Require) {
+        return;
+    }
+    let Some(value) = request.header(HeaderName::SessionExpires) else {
+        return;
+    };
+    let refresher = header_param(value, "refresher");
+    if refresher.is_some_and(|who| who.eq_ignore_ascii_case("uas")) {
+        return;
+    }
+    let seconds = value
+        .split(';')
+        .next()
+        .and_then(|text| text.trim().parse::<u32>().ok());
+    if let Some(seconds) = seconds {
+        answer.push(
+            HeaderName::SessionExpires,
+            format!("{seconds};refresher=uac"),
+        );
+        answer.push(HeaderName::Require, "timer");
+    }
+}
+
+/// A second fork answered: it is acknowledged and ended (RFC 3261 section 13.2.2.4).
+fn refuse_fork(context: &mut Context, now: Instant, leg: &Leg, response: &Message) {
+    let mut dialog = leg.dialog.clone();
+    dialog.route_set.clear();
+    dialog.learn_from_response(response);
+    let ack = dialog.request_with_sequence(Method::Ack, leg.invite_sequence);
+    context.send_ack(leg.peer, ack);
+    let bye = dialog.request(Method::Bye);
+    context.send(now, leg.peer, bye);
+}
+
+/// The callee's description has come: peers, routes, and our answer to the caller.
+fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> Result<(), Refusal> {
+    let (Some(leg), Some(plan)) = (call.callee.as_mut(), &call.plan) else {
+        return Ok(());
+    };
+    let remote = read_offer(leg.side, body)?;
+    let answer = sdp::plan_answer(&call.offer, plan, &remote)?;
+    leg.sdp.note_answer(&remote);
+    if leg.side == Side::Browser {
+        learn_ice(context, leg, &remote);
+    }
+    let routes = sdp::routes(&call.offer, plan, &answer, &remote);
+    leg.remote = Some(remote);
+    connect_remote(context, leg);
+    for route in &routes {
+        connect_medium(context, &call.caller, leg, route);
+        note_codec(&mut call.codec, route);
+    }
+    if call.answer.is_none() {
+        let caller = &mut call.caller;
+        call.answer = Some(caller.sdp.write_answer(&call.offer, &answer, &caller.local));
+    }
+    Ok(())
+}
+
+/// The browser's ICE user fragment, from its answer to our offer.
+fn learn_ice(context: &mut Context, leg: &mut Leg, remote: &sdp::RemoteDescription) {
+    let fragment = remote.audio().and_then(|media| media.ice.as_ref());
+    let fragment = fragment.and_then(|ice| IceFragment::new(&ice.fragment).ok());
+    let Some(known) = leg.audio.ice.clone() else {
+        return;
+    };
+    let ice = IceCredentials {
+        remote_fragment: fragment,
+        ..known
+    };
+    leg.audio.ice = Some(ice.clone());
+    let flow = leg.audio.flow;
+    leg.command(context, Command::SetIceCredentials { flow, ice });
+}
+
+/// Sets or clears both directions of one medium.
+pub(crate) fn connect_medium(
+    context: &mut Context,
+    source: &Leg,
+    target: &Leg,
+    route: &MediaRoute,
+) {
+    let Some(media) = medium(route.kind) else {
+        return;
+    };
+    if route.source_to_target {
+        set_route(context, source, target, route, &route.to_target);
+    } else {
+        source.command(
+            context,
+            Command::ClearRoute {
+                flow: source.flow(media),
+                media,
+            },
+        );
+    }
+    if route.target_to_source {
+        set_route(context, target, source, route, &route.to_source);
+    } else {
+        target.command(
+            context,
+            Command::ClearRoute {
+                flow: target.flow(media),
+                media,
+            },
+        );
+    }
+}
+
+fn set_route(
+    context: &mut Context,
+    from: &Leg,
+    to: &Leg,
+    route: &MediaRoute,
+    pairs: &[PayloadPair],
+) {
+    let Some(media) = medium(route.kind) else {
+        return;
+    };
+    let mut payload_types = PayloadTypeMap::default();
+    for pair in pairs {
+        if !payload_types.push(pair.from, pair.to) {
+            break;
+        }
+    }
+    let command = Command::SetRoute(Route {
+        from: from.flow(media),
+        media,
+        to: to.flow(media),
+        payload_types,
+        outgoing_ssrc: Ssrc(to.ssrc(media)),
+        clock_hz: route.clock_hz,
+    });
+    from.command(context, command);
+}
+
+const fn medium(kind: MediaKind) -> Option<Media> {
+    match kind {
+        MediaKind::Audio => Some(Media::Audio),
+        MediaKind::Video => Some(Media::Video),
+        MediaKind::Other => None,
+    }
+}
+
+/// The log names the audio codec.
+pub(crate) fn note_codec(codec: &mut Option<String>, route: &MediaRoute) {
+    if route.kind == MediaKind::Audio {
+        *codec = Some(format!("{}/{}", route.codec, route.clock_hz));
+    }
+}

@@ -1,0 +1,135 @@
+//! One dialog (RFC 3261 section 12): what a leg needs to make requests of its own and to recognise
+//! the peer's.
+
+use crate::sip::{Contact, HeaderName, Message, Method, NameAddr};
+
+/// A dialog, early or confirmed, as either side sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    pub(crate) call_id: String,
+    pub(crate) local_tag: String,
+    /// Unknown on the calling side until the first response with a tag.
+    pub(crate) remote_tag: Option<String>,
+    /// Value of our From (or To), without tag.
+    pub(crate) local: String,
+    /// Value of the peer's To (or From), without tag.
+    pub(crate) remote: String,
+    /// Request-URI of our requests: the peer's Contact.
+    pub(crate) remote_target: String,
+    /// Route headers of our requests, topmost first.
+    pub(crate) route_set: Vec<String>,
+    /// Sequence number of our last request.
+    pub(crate) local_sequence: u32,
+    /// Sequence number of the peer's last request.
+    pub(crate) remote_sequence: Option<u32>,
+}
+
+/// A request of the peer is out of order (RFC 3261 section 12.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfOrder;
+
+impl Dialog {
+    /// The dialog that an incoming INVITE makes. `None` when it has no Contact.
+    pub(crate) fn of_server(invite: &Message, local_tag: String) -> Option<Self> {
+        let from = invite.header(HeaderName::From)?;
+        Some(Self {
+            call_id: invite.header(HeaderName::CallId)?.to_owned(),
+            local_tag,
+            remote_tag: invite.from_tag().map(str::to_owned),
+            local: without_tag(invite.header(HeaderName::To)?),
+            remote: without_tag(from),
+            remote_target: contact_uri(invite)?,
+            route_set: invite
+                .values(HeaderName::RecordRoute)
+                .map(str::to_owned)
+                .collect(),
+            local_sequence: 0,
+            remote_sequence: sequence(invite),
+        })
+    }
+
+    /// Learns from a response to the INVITE that makes the dialog: tag, target, and the route set
+    /// (reversed, RFC 3261 section 12.1.2). The 2xx has the last word, and may be of another fork
+    /// than what came before it (section 13.2.2.4).
+    pub(crate) fn learn_from_response(&mut self, response: &Message) {
+        self.refresh_target(response);
+        let Some(tag) = response.to_tag() else { return };
+        self.remote_tag = Some(tag.to_owned());
+        self.route_set = response
+            .values(HeaderName::RecordRoute)
+            .map(str::to_owned)
+            .collect();
+        self.route_set.reverse();
+    }
+
+    /// Learns from a response to a re-INVITE: the target only (RFC 3261 section 12.2.1.2).
+    pub(crate) fn refresh_target(&mut self, response: &Message) {
+        if let Some(target) = contact_uri(response) {
+            self.remote_target = target;
+        }
+    }
+
+    /// Takes the sequence number and, of a target refresh, the new Contact of a peer's request.
+    pub(crate) fn learn_from_request(&mut self, request: &Message) -> Result<(), OutOfOrder> {
+        let number = sequence(request).ok_or(OutOfOrder)?;
+        if self.remote_sequence.is_some_and(|last| number < last) {
+            return Err(OutOfOrder);
+        }
+        self.remote_sequence = Some(number);
+        let refreshes = matches!(request.method(), Method::Invite | Method::Update);
+        if let Some(target) = contact_uri(request).filter(|_| refreshes) {
+            self.remote_target = target;
+        }
+        Ok(())
+    }
+
+    /// A request in this dialog, with the next sequence number.
+    pub(crate) fn request(&mut self, method: Method) -> Message {
+        self.local_sequence += 1;
+        self.request_with_sequence(method, self.local_sequence)
+    }
+
+    /// A request with a given sequence number: ACK carries that of its INVITE.
+    pub(crate) fn request_with_sequence(&self, method: Method, sequence: u32) -> Message {
+        let name = method.as_str().to_owned();
+        let mut request = Message::request(method, &self.remote_target);
+        request.push(HeaderName::MaxForwards, "70");
+        for route in &self.route_set {
+            request.push(HeaderName::Route, route.as_str());
+        }
+        request.push(
+            HeaderName::From,
+            format!("{};tag={}", self.local, self.local_tag),
+        );
+        let to = match &self.remote_tag {
+            Some(tag) => format!("{};tag={tag}", self.remote),
+            None => self.remote.clone(),
+        };
+        request.push(HeaderName::To, to);
+        request.push(HeaderName::CallId, self.call_id.as_str());
+        request.push(HeaderName::CSeq, format!("{sequence} {name}"));
+        request
+    }
+}
+
+/// The number of a message's CSeq.
+pub(crate) fn sequence(message: &Message) -> Option<u32> {
+    message.cseq().map(|sequence| sequence.number)
+}
+
+/// The URI of the first Contact.
+pub(crate) fn contact_uri(message: &Message) -> Option<String> {
+    match Contact::parse(message.values(HeaderName::Contact).next()?)? {
+        Contact::Address(contact) => Some(contact.uri.to_string()),
+        Contact::Star => None,
+    }
+}
+
+/// A From or To value without its tag.
+pub(crate) fn without_tag(value: &str) -> String {
+    let Some(mut address) = NameAddr::parse(value) else {
+        return value.to_owned();
+    };
+    address.params.remove("tag");
+    address.to_string()
+}

@@ -1,0 +1,275 @@
+//! What comes inside a dialog: ACK, BYE, re-INVITE and UPDATE, INFO and MESSAGE.
+
+use std::time::Instant;
+
+use super::answer::{accept, grant_session_timer};
+use super::end::Cause;
+use super::leg::{Leg, Side};
+use super::state::State;
+use super::{CallId, Calls, Party};
+use crate::engine::context::{Context, Incoming};
+use crate::engine::input::Peer;
+use crate::limits::RELAYS_PER_CALL_MAX;
+use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
+use crate::sip::{HeaderName, Message, Method};
+
+/// A request that was passed on to the other leg and waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    call: CallId,
+    pub(super) request: Incoming,
+}
+
+impl Calls {
+    /// An ACK to a 2xx of ours.
+    pub(crate) fn acknowledged(&mut self, context: &mut Context, peer: Peer, message: &Message) {
+        let Some((id, party)) = self.find(message) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if !call
+            .leg(party)
+            .is_some_and(|leg| may_speak_for(context, leg, peer))
+        {
+            return;
+        }
+        if party == Party::Caller && call.state == State::Answered {
+            call.become_state(State::Talking);
+        }
+        self.late_answer(context, id, party, message.body());
+    }
+
+    /// The 2xx of an INVITE was never acknowledged (RFC 3261 section 13.3.1.4).
+    pub(crate) fn ack_missing(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ServerTransactionId,
+    ) {
+        if let Some(id) = self.by_server_invite.get(&transaction).copied() {
+            self.end(
+                context,
+                now,
+                id,
+                Cause::of(200, "caller did not acknowledge the answer"),
+            );
+        }
+    }
+
+    /// A request inside a dialog. Gives it back if the dialog is none of ours.
+    pub(crate) fn dialog_request(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        request: Incoming,
+    ) -> Option<Incoming> {
+        let Some((id, party)) = self.find(&request.message) else {
+            return Some(request);
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Some(request);
+        };
+        let is_ending = call.state == State::Ending;
+        let Some(leg) = call.leg_mut(party) else {
+            return Some(request);
+        };
+        if !may_speak_for(context, leg, request.peer) {
+            context.refuse(now, &request, 403, "request in a dialog of somebody else");
+            return None;
+        }
+        if is_ending && request.method() != Method::Bye {
+            return Some(request);
+        }
+        if leg.dialog.learn_from_request(&request.message).is_err() {
+            // RFC 3261 section 12.2.2: a lower sequence number is answered with 500.
+            context.refuse(now, &request, 500, "sequence number out of order");
+            return None;
+        }
+        // The user may have come back on another connection.
+        self.move_leg(id, party, request.peer);
+        match request.method() {
+            Method::Bye => self.hung_up(context, now, id, party, &request),
+            Method::Invite | Method::Update => self.reoffer(context, now, id, party, request),
+            Method::Info | Method::Message => self.relay(context, now, id, party, request),
+            Method::Options => {
+                let response = context.response(&request.message, 200);
+                context.respond(now, request.transaction, response);
+            }
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Publish
+            | Method::Other(_) => context.refuse(now, &request, 405, "method not taken in a call"),
+        }
+        None
+    }
+
+    /// A response to a request that was passed on. False if it is none of those.
+    pub(crate) fn relay_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ClientTransactionId,
+        response: &Message,
+    ) -> bool {
+        let status = response.status().unwrap_or_default();
+        if status < 200 {
+            return self.relays.contains_key(&transaction);
+        }
+        let Some(relay) = self.take_relay(transaction) else {
+            return false;
+        };
+        let mut answer = context.response(&relay.request.message, status);
+        if let Some(media_type) = response.header(HeaderName::ContentType) {
+            answer.set_body(media_type, response.body().clone());
+        }
+        context.respond(now, relay.request.transaction, answer);
+        if status == 481 {
+            self.end(
+                context,
+                now,
+                relay.call,
+                Cause::of(200, "the other side has no such call"),
+            );
+        }
+        true
+    }
+
+    /// A request that was passed on found no answer.
+    pub(crate) fn relay_failed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ClientTransactionId,
+        status: u16,
+    ) -> bool {
+        let Some(relay) = self.take_relay(transaction) else {
+            return false;
+        };
+        context.refuse(now, &relay.request, status, "no answer from the other side");
+        true
+    }
+
+    fn take_relay(&mut self, transaction: ClientTransactionId) -> Option<Relay> {
+        let relay = self.relays.remove(&transaction)?;
+        if let Some(call) = self.calls.get_mut(&relay.call) {
+            call.relays.remove(&transaction);
+        }
+        Some(relay)
+    }
+
+    fn hung_up(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        bye: &Incoming,
+    ) {
+        let response = context.response(&bye.message, 200);
+        context.respond(now, bye.transaction, response);
+        let text = match party {
+            Party::Caller => "caller hung up",
+            Party::Callee => "callee hung up",
+        };
+        let mut cause = Cause::of(200, text);
+        cause.by = Some(party);
+        cause.reason = bye.message.header(HeaderName::Reason).map(str::to_owned);
+        self.end(context, now, id, cause);
+    }
+
+    /// INFO and MESSAGE pass as they are: DTMF of clients without RFC 4733 among them.
+    fn relay(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        request: Incoming,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.relays.len() >= RELAYS_PER_CALL_MAX {
+            return context.refuse(
+                now,
+                &request,
+                503,
+                "too many requests under way in the call",
+            );
+        }
+        let Some(leg) = call.leg_mut(party.other()) else {
+            // The echo line takes everything and does nothing with it.
+            let response = context.response(&request.message, 200);
+            return context.respond(now, request.transaction, response);
+        };
+        if leg.dialog.remote_tag.is_none() {
+            return context.refuse(now, &request, 500, "no dialog with the other side yet");
+        }
+        let mut onward = leg.dialog.request(request.method());
+        for name in ["Info-Package", "Content-Disposition"] {
+            if let Some(value) = request.message.header(name) {
+                onward.push(name, value);
+            }
+        }
+        if let Some(media_type) = request.message.header(HeaderName::ContentType) {
+            onward.set_body(media_type, request.message.body().clone());
+        }
+        let transaction = leg.send(context, now, onward);
+        call.relays.insert(transaction);
+        self.relays.insert(transaction, Relay { call: id, request });
+    }
+
+    /// A session refresh without description.
+    pub(crate) fn refresh(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        request: &Incoming,
+    ) {
+        let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
+        let Some(leg) = leg else { return };
+        let mut response = if request.method() == Method::Invite {
+            leg.awaits_answer = true;
+            let offer = leg.sdp.last_sent().unwrap_or_default().to_owned();
+            accept(context, leg, &request.message, offer)
+        } else {
+            let mut response = context.response(&request.message, 200);
+            response.push(HeaderName::Contact, leg.contact(context));
+            grant_session_timer(&request.message, &mut response);
+            response
+        };
+        response.remove(HeaderName::RecordRoute);
+        context.respond(now, request.transaction, response);
+    }
+
+    /// The call and leg that a request inside a dialog is for.
+    fn find(&self, message: &Message) -> Option<(CallId, Party)> {
+        let key = (message.call_id().to_owned(), message.to_tag()?.to_owned());
+        let (id, party) = *self.by_dialog.get(&key)?;
+        let leg = self.calls.get(&id)?.leg(party)?;
+        let remote = leg.dialog.remote_tag.as_deref();
+        (remote.is_none() || remote == message.from_tag()).then_some((id, party))
+    }
+}
+
+/// Requests of a dialog come from its peer: for a trunk, from an address of its own; for a browser, over a WebSocket with both tags, which only the two sides know.
+fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
+    match (leg.side, peer) {
+        (Side::Browser, Peer::WebSocket(_)) => true,
+        (Side::Trunk(index), Peer::Udp(address)) => {
+            let source = address.ip().to_canonical();
+            let trunk = context.config.trunks.get(index);
+            trunk.is_some_and(|trunk| trunk.sources.contains(&source))
+        }
+        (Side::Browser, Peer::Udp(_)) | (Side::Trunk(_), Peer::WebSocket(_)) => false,
+    }
+}

@@ -1,0 +1,250 @@
+//! How calls end: tell both sides, close the flows, write the record.
+
+use std::time::Instant;
+
+use dataplane::link::{Command, FlowId, FlowTotals, Media};
+
+use super::leg::{Invite, Leg};
+use super::state::State;
+use super::{Call, CallId, Calls, Party};
+use crate::engine::context::Context;
+use crate::engine::output::{CallEnded, LegStatistics, LogLine};
+use crate::limits::FLOWS_CLOSE_WITHIN;
+use crate::media::handshake::HandshakeCommand;
+use crate::sip::transaction::ServerTransactionId;
+use crate::sip::{HeaderName, Message};
+
+/// Why a call ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    /// What the caller is answered, if it has not been; 200 for a call that was answered.
+    pub(crate) status: u16,
+    /// For the log.
+    pub(crate) text: String,
+    /// Who hung up: that side is told nothing more.
+    pub(crate) by: Option<Party>,
+    /// Reason header for the other side (RFC 3326).
+    pub(crate) reason: Option<String>,
+}
+
+impl Cause {
+    pub(crate) fn of(status: u16, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+            by: None,
+            reason: None,
+        }
+    }
+}
+
+impl Calls {
+    /// The caller has cancelled its INVITE; the transaction layer has answered the CANCEL.
+    pub(crate) fn cancelled(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ServerTransactionId,
+        cancel: Option<&Message>,
+    ) {
+        let Some(id) = self.by_server_invite.get(&transaction).copied() else {
+            return;
+        };
+        if self
+            .calls
+            .get(&id)
+            .is_some_and(|call| call.invite.transaction != transaction)
+        {
+            return self.withdraw_reoffer(context, now, id, cancel);
+        }
+        let reason = cancel.and_then(|cancel| cancel.header(HeaderName::Reason));
+        let mut cause = Cause::of(487, "caller cancelled");
+        cause.reason = reason.map(str::to_owned);
+        let early = self
+            .calls
+            .get(&id)
+            .is_some_and(|call| call.answered_at.is_none());
+        if early {
+            self.end(context, now, id, cause);
+        }
+    }
+
+    /// Ends a call, from whatever state: each side gets what its dialog demands.
+    pub(crate) fn end(&mut self, context: &mut Context, now: Instant, id: CallId, cause: Cause) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.state == State::Ending {
+            return;
+        }
+        call.become_state(State::Ending);
+        self.answer_pending(context, now, id);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        end_caller(context, now, call, &cause);
+        end_callee(context, now, call, &cause);
+        close_flows(context, call);
+        call.cause = Some(cause);
+        self.set_deadline(id, Some(now + FLOWS_CLOSE_WITHIN));
+        self.finish_if_done(context, now, id);
+    }
+
+    /// Requests within the dialogs that still wait for an answer get one (RFC 3261 section
+    /// 15.1.2).
+    fn answer_pending(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        self.withdraw_reoffer(context, now, id, None);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        for transaction in std::mem::take(&mut call.relays) {
+            if let Some(relay) = self.relays.remove(&transaction) {
+                context.refuse(now, &relay.request, 487, "the call has ended");
+            }
+        }
+    }
+
+    /// A worker has closed a flow.
+    pub(crate) fn flow_closed(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        flow: FlowId,
+        totals: FlowTotals,
+    ) {
+        context.planner.released(flow);
+        let Some(id) = self.by_flow.get(&flow).copied() else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.closing.remove(&flow);
+        call.totals.insert(flow, totals);
+        self.finish_if_done(context, now, id);
+    }
+
+    /// Writes the record once the totals are in, and forgets the call once the callee's INVITE
+    /// has its final answer too: a late 200 must still be ended.
+    pub(crate) fn finish_if_done(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        if call.state != State::Ending || !call.closing.is_empty() {
+            return;
+        }
+        self.finish(context, now, id);
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let pending = call
+            .callee
+            .as_ref()
+            .is_some_and(|leg| matches!(leg.invite, Invite::Client(_)));
+        if !pending {
+            self.remove(id);
+        } else {
+            // The transaction layer reports a final answer or a timeout; this is the net below.
+            self.set_deadline(id, Some(now + crate::limits::LATE_ANSWER_WITHIN));
+        }
+    }
+
+    /// Writes the record, once.
+    pub(super) fn finish(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(cause) = call.cause.take() else {
+            return;
+        };
+        let ended = CallEnded {
+            began: call.log.clone(),
+            duration: now.saturating_duration_since(call.began_at),
+            talked: call.answered_at.map(|at| now.saturating_duration_since(at)),
+            status: cause.status,
+            reason: cause.text,
+            codec: call.codec.clone(),
+            leg_a: statistics(call, &call.caller),
+            leg_b: call
+                .callee
+                .as_ref()
+                .map(|leg| statistics(call, leg))
+                .unwrap_or_default(),
+        };
+        context.log(LogLine::CallEnded(Box::new(ended)));
+    }
+}
+
+fn end_caller(context: &mut Context, now: Instant, call: &mut Call, cause: &Cause) {
+    match call.caller.invite {
+        Invite::Server(transaction) => {
+            let status = match cause.status {
+                // A BYE before the answer is as good as a CANCEL (RFC 3261 section 15.1.2).
+                ..300 if cause.by == Some(Party::Caller) => 487,
+                ..300 => 500,
+                status => status,
+            };
+            let mut response = context.response(&call.invite.message, status);
+            response.set_to_tag(&call.caller.dialog.local_tag);
+            context.respond(now, transaction, response);
+            call.caller.invite = Invite::Over;
+        }
+        Invite::Accepted if cause.by == Some(Party::Caller) => call.caller.invite = Invite::Over,
+        Invite::Accepted => call.caller.send_bye(context, now, cause.reason.as_deref()),
+        Invite::None | Invite::Client(_) | Invite::Over => {}
+    }
+}
+
+fn end_callee(context: &mut Context, now: Instant, call: &mut Call, cause: &Cause) {
+    let Some(leg) = call.callee.as_mut() else {
+        return;
+    };
+    match leg.invite {
+        Invite::Client(transaction) => {
+            let reason = cause.reason.as_deref();
+            context
+                .transactions
+                .cancel_with_reason(now, transaction, reason);
+        }
+        Invite::Accepted if cause.by == Some(Party::Callee) => leg.invite = Invite::Over,
+        Invite::Accepted => leg.send_bye(context, now, cause.reason.as_deref()),
+        Invite::None | Invite::Server(_) | Invite::Over => {}
+    }
+}
+
+fn close_flows(context: &mut Context, call: &mut Call) {
+    let mut closing = std::collections::BTreeSet::new();
+    for (_, leg) in call.legs() {
+        for planned in leg.flows() {
+            // One whose opening was refused does not exist and has been given back.
+            if call.refused != Some(planned.flow) {
+                closing.insert(planned.flow);
+                leg.command(context, Command::CloseFlow { flow: planned.flow });
+            }
+        }
+        if leg.side == super::leg::Side::Browser {
+            context.handshake(HandshakeCommand::Close {
+                flow: leg.audio.flow,
+            });
+        }
+    }
+    call.closing = closing;
+}
+
+fn statistics(call: &Call, leg: &Leg) -> LegStatistics {
+    let mut sum = LegStatistics::default();
+    for planned in leg.flows() {
+        let Some(totals) = call.totals.get(&planned.flow) else {
+            continue;
+        };
+        sum.dropped_packets += totals.dropped_packets;
+        for media in [Media::Audio, Media::Video] {
+            let stream = totals.media(media);
+            sum.received_packets += stream.received_packets;
+            sum.sent_packets += stream.sent_packets;
+            sum.lost_packets += stream.lost_packets;
+        }
+        sum.jitter_us = sum.jitter_us.max(totals.audio.jitter_us);
+    }
+    sum
+}

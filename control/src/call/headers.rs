@@ -1,0 +1,116 @@
+//! Which headers pass from one leg's INVITE to the other's: an allow-list each way, so that
+//! nothing of the browser's network or software reaches the carrier.
+
+use crate::sip::digest::Credentials;
+use crate::sip::{HeaderName, Message};
+
+/// From a browser to a carrier. The credentials are for the carrier: it sent the challenge.
+const TO_TRUNK: [HeaderName; 6] = [
+    HeaderName::ProxyAuthorization,
+    HeaderName::Authorization,
+    HeaderName::Privacy,
+    HeaderName::Priority,
+    HeaderName::UserToUser,
+    HeaderName::SessionId,
+];
+
+/// To a browser, from a carrier or another browser.
+const TO_BROWSER: [HeaderName; 10] = [
+    HeaderName::AlertInfo,
+    HeaderName::CallInfo,
+    HeaderName::Date,
+    HeaderName::Diversion,
+    HeaderName::HistoryInfo,
+    HeaderName::PAssertedIdentity,
+    HeaderName::Priority,
+    HeaderName::Privacy,
+    HeaderName::UserToUser,
+    HeaderName::SessionId,
+];
+
+/// In a response, from the called leg to the calling one.
+const IN_RESPONSE: [HeaderName; 5] = [
+    HeaderName::Reason,
+    HeaderName::RetryAfter,
+    HeaderName::ErrorInfo,
+    HeaderName::UserToUser,
+    HeaderName::SessionId,
+];
+
+/// Copies what a carrier may see of a browser's INVITE. `realm` is that of our own challenges.
+pub(crate) fn copy_to_trunk(from: &Message, to: &mut Message, realm: &str) {
+    copy(&TO_TRUNK, from, to);
+    drop_credentials(to, realm);
+}
+
+/// Removes the credentials that were meant for us (RFC 3261 section 22.3): whoever is next could
+/// guess the password with them, or use them again.
+pub(crate) fn drop_credentials(request: &mut Message, realm: &str) {
+    for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+        let ours = |value: &&str| Credentials::parse(value).is_some_and(|c| c.realm == realm);
+        let all: Vec<String> = request.headers(&name).map(str::to_owned).collect();
+        let kept: Vec<String> = all.iter().filter(|v| !ours(&v.as_str())).cloned().collect();
+        if kept.len() < all.len() {
+            request.remove(&name);
+            for value in kept {
+                request.push(&name, value);
+            }
+        }
+    }
+}
+
+/// Copies what a browser may see of an INVITE. A caller that asks for privacy of its identity
+/// keeps it (RFC 3325 section 7).
+pub(crate) fn copy_to_browser(from: &Message, to: &mut Message) {
+    copy(&TO_BROWSER, from, to);
+    let private = from.headers(HeaderName::Privacy).any(|value| {
+        value
+            .split(';')
+            .any(|word| word.trim().eq_ignore_ascii_case("id"))
+    });
+    if private {
+        to.remove(HeaderName::PAssertedIdentity);
+    }
+}
+
+/// Copies what passes from the called leg's response to the calling leg's.
+pub(crate) fn copy_response(from: &Message, to: &mut Message) {
+    copy(&IN_RESPONSE, from, to);
+}
+
+fn copy(names: &[HeaderName], from: &Message, to: &mut Message) {
+    for name in names {
+        for value in from.headers(name) {
+            to.push(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_stays_private_when_asked() {
+        let mut invite = Message::request(crate::sip::Method::Invite, "sip:a@b");
+        invite.push(HeaderName::PAssertedIdentity, "<sip:+1555@carrier.test>");
+        let mut open = Message::request(crate::sip::Method::Invite, "sip:x@y");
+        copy_to_browser(&invite, &mut open);
+        assert!(open.header(HeaderName::PAssertedIdentity).is_some());
+        invite.push(HeaderName::Privacy, "user;id");
+        let mut private = Message::request(crate::sip::Method::Invite, "sip:x@y");
+        copy_to_browser(&invite, &mut private);
+        assert!(private.header(HeaderName::PAssertedIdentity).is_none());
+    }
+
+    #[test]
+    fn a_browser_s_own_headers_do_not_reach_the_carrier() {
+        let mut invite = Message::request(crate::sip::Method::Invite, "sip:a@b");
+        invite.push("X-Internal", "10.0.0.7");
+        invite.push(HeaderName::UserAgent, "JsSIP");
+        invite.push(HeaderName::PAssertedIdentity, "<sip:forged@b>");
+        let mut out = Message::request(crate::sip::Method::Invite, "sip:x@y");
+        copy_to_trunk(&invite, &mut out, "ringway");
+        assert_eq!(out.lines().count(), 0);
+    }
+}

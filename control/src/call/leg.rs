@@ -1,0 +1,195 @@
+//! One side of a call: its dialog, its session description, its flows.
+
+use std::time::Instant;
+
+use dataplane::link::{Command, FlowId, Media};
+
+use super::dialog::Dialog;
+use crate::engine::context::{BROWSER_SIDE_HOST, Context};
+use crate::engine::input::Peer;
+use crate::media::plan::PlannedFlow;
+use crate::sdp::{LegProfile, LegSdp, LocalIce, LocalTransport, RemoteDescription};
+use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
+use crate::sip::{HeaderName, Message, Method};
+
+/// What is at the other end of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A browser, on a WebSocket connection.
+    Browser,
+    /// A carrier: index of the trunk.
+    Trunk(usize),
+}
+
+impl Side {
+    pub(crate) const fn profile(self) -> LegProfile {
+        match self {
+            Self::Browser => LegProfile::WebRtc,
+            Self::Trunk(_) => LegProfile::Plain,
+        }
+    }
+}
+
+/// How far the INVITE of a leg has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invite {
+    /// Not sent yet.
+    None,
+    /// Ours to answer.
+    Server(ServerTransactionId),
+    /// Waits for a final answer.
+    Client(ClientTransactionId),
+    /// Answered with 2xx: the dialog lives and must be ended by BYE.
+    Accepted,
+    /// Answered with a failure, or ended by BYE: nothing more to say.
+    Over,
+}
+
+/// One side of a call.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) side: Side,
+    pub(crate) peer: Peer,
+    pub(crate) dialog: Dialog,
+    pub(crate) invite: Invite,
+    pub(crate) sdp: LegSdp,
+    pub(crate) local: LocalTransport,
+    /// The flow of the audio, and of the video too where they are bundled.
+    pub(crate) audio: PlannedFlow,
+    /// The flow of the video, on a trunk that has it.
+    pub(crate) video: Option<PlannedFlow>,
+    /// What the peer said last.
+    pub(crate) remote: Option<RemoteDescription>,
+    /// Sequence number of the INVITE that made the dialog: its ACK carries it.
+    pub(crate) invite_sequence: u32,
+    /// True while the peer's ACK is to bring its answer to an offer in our 2xx.
+    pub(crate) awaits_answer: bool,
+    /// True once the browser's keys are in.
+    pub(crate) keyed: bool,
+}
+
+/// The flows of a leg, before the leg exists.
+#[derive(Debug)]
+pub(crate) struct LegFlows {
+    pub(crate) audio: PlannedFlow,
+    pub(crate) video: Option<PlannedFlow>,
+}
+
+impl Leg {
+    /// A leg whose INVITE has not been sent or answered yet.
+    pub(crate) fn new(
+        context: &mut Context,
+        side: Side,
+        peer: Peer,
+        dialog: Dialog,
+        flows: LegFlows,
+    ) -> Self {
+        let local = local_transport(context, side, &flows);
+        let sdp = LegSdp::new(side.profile(), context.random.u64());
+        Self {
+            side,
+            peer,
+            dialog,
+            invite: Invite::None,
+            sdp,
+            local,
+            audio: flows.audio,
+            video: flows.video,
+            remote: None,
+            invite_sequence: 0,
+            awaits_answer: false,
+            keyed: side != Side::Browser,
+        }
+    }
+
+    /// The flow that carries a medium.
+    pub(crate) fn flow(&self, media: Media) -> FlowId {
+        match (media, &self.video) {
+            (Media::Video, Some(video)) => video.flow,
+            (Media::Audio | Media::Video, _) => self.audio.flow,
+        }
+    }
+
+    /// All flows.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &PlannedFlow> {
+        std::iter::once(&self.audio).chain(&self.video)
+    }
+
+    /// The SSRC of what we send to the peer.
+    pub(crate) fn ssrc(&self, media: Media) -> u32 {
+        match media {
+            Media::Audio => self.local.audio_ssrc,
+            Media::Video => self.local.video_ssrc,
+        }
+    }
+
+    /// Our Contact towards the peer.
+    pub(crate) fn contact(&self, context: &Context) -> String {
+        match self.side {
+            Side::Browser => format!("<sip:ringway@{BROWSER_SIDE_HOST};transport=ws>"),
+            Side::Trunk(_) => format!("<sip:ringway@{}>", context.trunk_side_host()),
+        }
+    }
+
+    /// Sends a request in the dialog.
+    pub(crate) fn send(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        request: Message,
+    ) -> ClientTransactionId {
+        context.send(now, self.peer, request)
+    }
+
+    /// Sends the ACK for the 2xx that made the dialog.
+    pub(crate) fn send_ack(&self, context: &mut Context) {
+        self.send_ack_of(context, self.invite_sequence);
+    }
+
+    /// Sends the ACK for a 2xx to the INVITE or re-INVITE with this sequence number.
+    pub(crate) fn send_ack_of(&self, context: &mut Context, sequence: u32) {
+        let ack = self.dialog.request_with_sequence(Method::Ack, sequence);
+        context.send_ack(self.peer, ack);
+    }
+
+    /// Sends BYE, with a Reason if there is one (RFC 3326).
+    pub(crate) fn send_bye(&mut self, context: &mut Context, now: Instant, reason: Option<&str>) {
+        let mut bye = self.dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            bye.push(HeaderName::Reason, reason);
+        }
+        let transaction = context.send(now, self.peer, bye);
+        if context.stopping {
+            context.goodbyes.push(transaction);
+        }
+        self.invite = Invite::Over;
+    }
+
+    /// Asks the worker for something.
+    pub(crate) fn command(&self, context: &mut Context, command: Command) {
+        context.command(self.audio.flow.worker, command);
+    }
+}
+
+/// Our addresses, credentials and SSRCs, as the leg's descriptions tell them to the peer.
+fn local_transport(context: &mut Context, side: Side, flows: &LegFlows) -> LocalTransport {
+    let video = flows.video.as_ref().unwrap_or(&flows.audio);
+    LocalTransport {
+        address: flows.audio.local.ip(),
+        audio_port: flows.audio.local.port(),
+        video_port: video.local.port(),
+        ice: flows.audio.ice.as_ref().map(local_ice),
+        fingerprint: (side == Side::Browser).then(|| context.fingerprint.clone()),
+        audio_ssrc: context.random.u32(),
+        video_ssrc: context.random.u32(),
+        cname: context.token(),
+    }
+}
+
+/// ICE credentials as text for the SDP.
+pub(crate) fn local_ice(ice: &dataplane::link::IceCredentials) -> LocalIce {
+    LocalIce {
+        fragment: String::from_utf8_lossy(ice.local_fragment.as_bytes()).into_owned(),
+        password: String::from_utf8_lossy(ice.local_password.as_bytes()).into_owned(),
+    }
+}

@@ -1,0 +1,104 @@
+//! What media workers and handshakes report, and what it means for the call.
+
+use std::time::Instant;
+
+use dataplane::link::{Event, FlowId};
+
+use super::end::Cause;
+use super::leg::Side;
+use super::state::State;
+use super::{Call, CallId, Calls, Party};
+use crate::engine::context::Context;
+use crate::media::handshake::HandshakeEvent;
+
+impl Calls {
+    /// A media worker reports.
+    pub(crate) fn media_event(&mut self, context: &mut Context, now: Instant, event: Event) {
+        match event {
+            Event::FlowOpened { flow } => self.flow_opened(context, now, flow),
+            Event::Refused { flow, reason } => self.flow_refused(context, now, flow, reason),
+            Event::FlowClosed { flow, totals, .. } => self.flow_closed(context, now, flow, totals),
+            Event::MediaSilent { flow, .. } => self.silent(context, now, flow),
+            // Nothing waits for these: they are for those who watch.
+            Event::PeerSelected { .. } | Event::MediaStarted { .. } => {}
+        }
+    }
+
+    /// The handshake thread reports.
+    pub(crate) fn handshake_event(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        event: HandshakeEvent,
+    ) {
+        match event {
+            HandshakeEvent::Completed { flow, .. } => {
+                let Some((id, party)) = self.leg_of(flow) else {
+                    return;
+                };
+                let Some(call) = self.calls.get_mut(&id) else {
+                    return;
+                };
+                if let Some(leg) = call.leg_mut(party) {
+                    leg.keyed = true;
+                }
+                let waits = matches!(call.state, State::Answered | State::Talking);
+                if waits && call.legs().all(|(_, leg)| leg.keyed) {
+                    self.set_deadline(id, None);
+                }
+            }
+            HandshakeEvent::Failed { flow, reason } => {
+                let Some((id, _)) = self.leg_of(flow) else {
+                    return;
+                };
+                let cause = Cause::of(488, format!("DTLS: {reason}"));
+                self.end(context, now, id, cause);
+            }
+        }
+    }
+
+    /// A peer has gone without a word. A trunk on hold may be silent.
+    fn silent(&mut self, context: &mut Context, now: Instant, flow: FlowId) {
+        let Some((id, party)) = self.leg_of(flow) else {
+            return;
+        };
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let answered = matches!(call.state, State::Answered | State::Talking);
+        if answered && should_be_heard(call, party, flow) {
+            let who = match party {
+                Party::Caller => "caller",
+                Party::Callee => "callee",
+            };
+            self.end(
+                context,
+                now,
+                id,
+                Cause::of(200, format!("media timeout: {who} is silent")),
+            );
+        }
+    }
+
+    fn leg_of(&self, flow: FlowId) -> Option<(CallId, Party)> {
+        let id = *self.by_flow.get(&flow)?;
+        let call = self.calls.get(&id)?;
+        let has_flow = |(_, leg): &(Party, &super::leg::Leg)| leg.flows().any(|f| f.flow == flow);
+        call.legs().find(has_flow).map(|(party, _)| (id, party))
+    }
+}
+
+/// A browser always is: it sends consent checks even on hold. A trunk is unless it said otherwise.
+fn should_be_heard(call: &Call, party: Party, flow: FlowId) -> bool {
+    let Some(leg) = call.leg(party) else {
+        return false;
+    };
+    match leg.side {
+        Side::Browser => true,
+        Side::Trunk(_) => {
+            let remote = leg.remote.as_ref();
+            let sends = |media: &crate::sdp::RemoteMedia| media.direction.sends();
+            leg.audio.flow == flow && remote.and_then(|r| r.audio()).is_some_and(sends)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The INVITE to the callee, and the dialog that it opens.
+
+use bytes::Bytes;
+
+use super::dialog::{Dialog, without_tag};
+use super::headers;
+use super::leg::{Leg, Side};
+use super::setup::hops_left;
+use crate::engine::context::Context;
+use crate::engine::input::Peer;
+use crate::limits::FIRST_SEQUENCE_MASK;
+use crate::sip::{HeaderName, Message, Method, NameAddr};
+
+/// How the callee is called.
+#[derive(Clone, Debug)]
+pub(crate) struct OutgoingInvite {
+    pub(crate) side: Side,
+    pub(crate) peer: Peer,
+    pub(crate) request_uri: String,
+    /// Value of From, without tag.
+    pub(crate) from: String,
+    /// Value of To.
+    pub(crate) to: String,
+}
+
+/// The INVITE to the callee: small, and with nothing of the caller's network in it.
+pub(super) fn callee_invite(
+    context: &Context,
+    leg: &mut Leg,
+    outgoing: &OutgoingInvite,
+    invite: &Message,
+    offer: String,
+) -> Message {
+    let mut request = leg.dialog.request(Method::Invite);
+    leg.invite_sequence = leg.dialog.local_sequence;
+    request.set(
+        HeaderName::MaxForwards,
+        hops_left(invite).saturating_sub(1).to_string(),
+    );
+    request.push(HeaderName::Contact, leg.contact(context));
+    request.push(HeaderName::Allow, crate::engine::context::ALLOW);
+    match outgoing.side {
+        Side::Trunk(_) => {
+            headers::copy_to_trunk(invite, &mut request, &context.config.lines.realm);
+        }
+        Side::Browser => headers::copy_to_browser(invite, &mut request),
+    }
+    request.set_body("application/sdp", Bytes::from(offer));
+    request
+}
+
+/// The dialog of our INVITE. Call-ID and tag are functions of the caller's, so that a second
+/// attempt with credentials has the same ones (RFC 3261 section 22.2) and rising numbers; and
+/// they are our own, so that nothing of the caller's shows and no leg meets another's. The
+/// target is one of them: a carrier forks one INVITE to several browsers of a user.
+pub(super) fn callee_dialog(
+    context: &Context,
+    invite: &Message,
+    outgoing: &OutgoingInvite,
+) -> Dialog {
+    let tag = invite.from_tag().unwrap_or_default();
+    let names = [invite.call_id(), tag, outgoing.request_uri.as_str()];
+    // Far enough below 2^31 for all later requests of the dialog (RFC 3261 section 8.1.1.5).
+    let number = super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK;
+    Dialog {
+        call_id: context.keyed("call-id", &names),
+        local_tag: context.keyed("from-tag", &names),
+        remote_tag: None,
+        local: without_tag(&outgoing.from),
+        remote: without_tag(&outgoing.to),
+        remote_target: outgoing.request_uri.clone(),
+        route_set: Vec::new(),
+        local_sequence: number.saturating_sub(1),
+        remote_sequence: None,
+    }
+}
+
+/// A name-addr with only display name, scheme, user and host: what a From or To may tell.
+pub(crate) fn plain_address(address: &NameAddr, host: Option<&str>) -> String {
+    let mut plain = address.clone();
+    plain.params.clear();
+    plain.uri.params.clear();
+    plain.uri.headers.clear();
+    if let Some(host) = host {
+        host.clone_into(&mut plain.uri.host);
+        plain.uri.port = None;
+    }
+    plain.to_string()
+}

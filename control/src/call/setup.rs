@@ -1,0 +1,383 @@
+//! From the caller's INVITE to ours: read the offer, plan the media, open the flows, call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use bytes::Bytes;
+use dataplane::link::{Command, FlowId, RefuseReason};
+
+use super::dialog::Dialog;
+use super::end::Cause;
+use super::flows::{
+    connect_remote, flows_needed, has_video, plan_flows, remote_fragment, replace_flow,
+};
+use super::leg::{Invite, Leg, Side};
+use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
+use super::state::State;
+use super::{Call, CallId, Calls};
+use crate::engine::context::{Context, Incoming};
+use crate::engine::output::{CallBegan, LogLine};
+use crate::limits::{
+    CALLS_MAX, CALLS_PER_CONNECTION_MAX, FLOWS_OPEN_WITHIN, PORT_ATTEMPTS_MAX, RINGING_TIME_MAX,
+};
+use crate::media::handshake::HandshakeCommand;
+use crate::media::plan::{MediaPlanner, NoRoom};
+use crate::sdp::{self, CodecPolicy, OfferPlan, Refusal, RemoteDescription};
+use crate::sip::{HeaderName, Message};
+use crate::trunk;
+
+/// Where a call goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Back to the caller.
+    Echo,
+    /// To somebody else.
+    Leg(OutgoingInvite),
+}
+
+impl Calls {
+    /// A new INVITE that was accepted for routing.
+    pub(crate) fn invite(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        invite: Incoming,
+        caller: Side,
+        target: Target,
+    ) {
+        if self.len() >= CALLS_MAX || context.stopping {
+            return context.refuse(now, &invite, 503, "no room for another call");
+        }
+        let of_connection = invite
+            .connection()
+            .map(|connection| self.on_connection(connection));
+        if of_connection.is_some_and(|calls| calls.len() >= CALLS_PER_CONNECTION_MAX) {
+            return context.refuse(now, &invite, 503, "too many calls on one connection");
+        }
+        if self.is_under_way(context, &invite.message, &target) {
+            return context.refuse(now, &invite, 482, "the same call is under way");
+        }
+        if let Err(status) = check_invite(&invite.message) {
+            return refuse_invite(context, now, &invite, status);
+        }
+        if invite.message.body().is_empty() {
+            let text = "an INVITE without an offer is not taken".to_owned();
+            let refusal = Refusal {
+                status: 488,
+                warning_code: 399,
+                text,
+            };
+            return context.refuse_offer(now, &invite, &refusal);
+        }
+        let offer = match read_offer(caller, invite.message.body()) {
+            Ok(offer) => offer,
+            Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
+        };
+        let plan = match plan_offer(context, &offer, &target) {
+            Ok(plan) => plan,
+            Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
+        };
+        match self.make_call(context, now, invite.clone(), caller, target, offer, plan) {
+            Ok(id) => self.set_deadline(id, Some(now + FLOWS_OPEN_WITHIN)),
+            Err(NoRoom) => context.refuse(now, &invite, 503, "ports or flows are used up"),
+        }
+    }
+
+    /// Is a call with the same names under way? Its dialog with the callee would be taken over.
+    fn is_under_way(&self, context: &Context, invite: &Message, target: &Target) -> bool {
+        let Target::Leg(outgoing) = target else {
+            return false;
+        };
+        let dialog = callee_dialog(context, invite, outgoing);
+        let owner = self.by_dialog.get(&(dialog.call_id, dialog.local_tag));
+        let owner = owner.and_then(|(id, _)| self.calls.get(id));
+        owner.is_some_and(|call| call.state != State::Ending)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a call is made of"
+    )]
+    fn make_call(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        invite: Incoming,
+        caller: Side,
+        target: Target,
+        offer: RemoteDescription,
+        plan: Option<OfferPlan>,
+    ) -> Result<CallId, NoRoom> {
+        let outgoing = match target {
+            Target::Echo => None,
+            Target::Leg(outgoing) => Some(outgoing),
+        };
+        let video = plan.as_ref().is_some_and(has_video);
+        let sides = std::iter::once(caller).chain(outgoing.as_ref().map(|to| to.side));
+        let needs: Vec<(usize, usize)> = sides.map(|side| flows_needed(side, video)).collect();
+        let browser_flows = needs.iter().map(|(browser, _)| browser).sum();
+        let trunk_flows = needs.iter().map(|(_, trunk)| trunk).sum();
+        let worker = context.planner.choose_worker(browser_flows, trunk_flows)?;
+
+        let tag = context.token();
+        // A request without Contact was refused before.
+        let dialog = Dialog::of_server(&invite.message, tag).ok_or(NoRoom)?;
+        let fragment = remote_fragment(&offer);
+        let flows = plan_flows(context, worker, caller, video, fragment)?;
+        let mut caller_leg = Leg::new(context, caller, invite.peer, dialog, flows);
+        caller_leg.invite = Invite::Server(invite.transaction);
+        caller_leg.remote = Some(offer.clone());
+        let callee = match &outgoing {
+            None => None,
+            Some(to) => {
+                let flows = plan_flows(context, worker, to.side, video, None)?;
+                let dialog = callee_dialog(context, &invite.message, to);
+                Some(Leg::new(context, to.side, to.peer, dialog, flows))
+            }
+        };
+        let id = self.fresh_id();
+        let log = began(context, &caller_leg, callee.as_ref());
+        context.log(LogLine::CallBegan(log.clone()));
+        let call = Call {
+            id,
+            state: State::Opening,
+            began_at: now,
+            answered_at: None,
+            log,
+            invite,
+            caller: caller_leg,
+            callee,
+            outgoing,
+            offer,
+            plan,
+            answer: None,
+            codec: None,
+            opening: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            totals: BTreeMap::new(),
+            port_attempts: 0,
+            refused: None,
+            callee_invite: None,
+            reoffer: None,
+            reinvite: None,
+            relays: BTreeSet::new(),
+            cause: None,
+            deadline: None,
+        };
+        self.insert(call);
+        self.open_flows(context, id);
+        Ok(id)
+    }
+
+    fn open_flows(&mut self, context: &mut Context, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let mut opening = BTreeSet::new();
+        for (_, leg) in call.legs() {
+            for planned in leg.flows() {
+                opening.insert(planned.flow);
+                leg.command(context, Command::OpenFlow(MediaPlanner::open(planned)));
+            }
+            if leg.side == Side::Browser {
+                let flow = leg.audio.flow;
+                context.handshake(HandshakeCommand::Open { flow });
+            }
+        }
+        call.opening = opening;
+        connect_remote(context, &call.caller);
+    }
+
+    /// A worker could not open a flow; another port may do.
+    pub(crate) fn flow_refused(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        flow: FlowId,
+        reason: RefuseReason,
+    ) {
+        let Some(id) = self.by_flow.get(&flow).copied() else {
+            // Only opening fails for these reasons: the call did not wait for it.
+            if matches!(
+                reason,
+                RefuseReason::PortUnavailable | RefuseReason::SlotTaken
+            ) {
+                context.planner.released(flow);
+            }
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if !call.opening.remove(&flow) {
+            // A command that crossed the flow's closing.
+            return;
+        }
+        self.by_flow.remove(&flow);
+        context.planner.released(flow);
+        call.port_attempts += 1;
+        let again = reason == RefuseReason::PortUnavailable
+            && call.port_attempts < PORT_ATTEMPTS_MAX
+            && call.state == State::Opening;
+        if again && replace_flow(context, call, flow).is_ok() {
+            let flows: Vec<FlowId> = call
+                .legs()
+                .flat_map(|(_, leg)| leg.flows())
+                .map(|flow| flow.flow)
+                .collect();
+            for flow in flows {
+                self.by_flow.insert(flow, id);
+            }
+            return;
+        }
+        call.refused = Some(flow);
+        call.closing.remove(&flow);
+        self.end(
+            context,
+            now,
+            id,
+            Cause::of(503, "a flow could not be opened"),
+        );
+        // It may have been ending already, and waited for this flow.
+        self.finish_if_done(context, now, id);
+    }
+
+    /// A worker has opened a flow; with the last one the callee is called.
+    pub(crate) fn flow_opened(&mut self, context: &mut Context, now: Instant, flow: FlowId) {
+        let Some(id) = self.by_flow.get(&flow).copied() else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.opening.remove(&flow);
+        if call.state != State::Opening || !call.opening.is_empty() {
+            return;
+        }
+        if call.callee.is_none() {
+            return self.answer_echo(context, now, id);
+        }
+        call.become_state(State::Calling);
+        self.call_callee(context, now, id);
+        self.set_deadline(id, Some(now + RINGING_TIME_MAX));
+    }
+
+    fn call_callee(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let (Some(leg), Some(plan), Some(outgoing)) =
+            (call.callee.as_mut(), &call.plan, &call.outgoing)
+        else {
+            return;
+        };
+        let offer = leg.sdp.write_offer(plan, &leg.local);
+        let request = callee_invite(context, leg, outgoing, &call.invite.message, offer);
+        let transaction = leg.send(context, now, request);
+        leg.invite = Invite::Client(transaction);
+        call.callee_invite = Some(transaction);
+        self.by_client_invite.insert(transaction, id);
+    }
+}
+
+/// What an INVITE needs before anything is planned; else the status of the refusal.
+fn check_invite(invite: &Message) -> Result<(), u16> {
+    if invite.values(HeaderName::Require).any(is_unsupported) {
+        return Err(420);
+    }
+    let media_type = invite
+        .header(HeaderName::ContentType)
+        .unwrap_or("application/sdp");
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/sdp") {
+        return Err(415);
+    }
+    if super::dialog::contact_uri(invite).is_none() {
+        return Err(400);
+    }
+    if hops_left(invite) == 0 {
+        return Err(483);
+    }
+    Ok(())
+}
+
+/// `timer` is all that a `Require` may ask for (RFC 3261 section 8.2.2.3).
+fn is_unsupported(option: &str) -> bool {
+    !option.eq_ignore_ascii_case("timer")
+}
+
+fn refuse_invite(context: &mut Context, now: Instant, invite: &Incoming, status: u16) {
+    let mut response = context.response(&invite.message, status);
+    match status {
+        415 => response.push(HeaderName::Accept, "application/sdp"),
+        420 => {
+            let options = invite.message.values(HeaderName::Require);
+            for option in options.filter(|option| is_unsupported(option)) {
+                response.push(HeaderName::Unsupported, option);
+            }
+        }
+        _ => {}
+    }
+    context.respond(now, invite.transaction, response);
+}
+
+/// `Max-Forwards`, 70 if there is none (RFC 3261 section 16.6); at most 255 (section 20.22).
+pub(crate) fn hops_left(request: &Message) -> u32 {
+    let hops = request
+        .header(HeaderName::MaxForwards)
+        .and_then(|text| text.parse().ok());
+    hops.unwrap_or(70).min(255)
+}
+
+/// Reads what a leg's peer sent, by the kind of leg.
+pub(crate) fn read_offer(side: Side, body: &Bytes) -> Result<RemoteDescription, Refusal> {
+    match side {
+        Side::Browser => sdp::read_webrtc(body),
+        Side::Trunk(_) => sdp::read_plain(body),
+    }
+}
+
+/// What the target of a call is offered; nothing for the echo line, which only answers.
+fn plan_offer(
+    context: &Context,
+    offer: &RemoteDescription,
+    target: &Target,
+) -> Result<Option<OfferPlan>, Refusal> {
+    match target {
+        Target::Echo => sdp::plan_local_answer(offer, &CodecPolicy::browser()).map(|_| None),
+        Target::Leg(outgoing) => {
+            let side = outgoing.side;
+            sdp::plan_offer(offer, side.profile(), &policy(context, side)).map(Some)
+        }
+    }
+}
+
+/// What may be offered to the peer of such a leg.
+pub(crate) fn policy(context: &Context, side: Side) -> CodecPolicy {
+    let trunk = match side {
+        Side::Browser => None,
+        Side::Trunk(index) => context.config.trunks.get(index),
+    };
+    trunk.map_or_else(CodecPolicy::browser, trunk::codec_policy)
+}
+
+fn began(context: &Context, caller: &Leg, callee: Option<&Leg>) -> CallBegan {
+    let sides = (caller.side, callee.map(|leg| leg.side));
+    let (direction, trunk) = match sides {
+        (_, None) => ("browser→echo", None),
+        (Side::Browser, Some(Side::Browser)) => ("browser→browser", None),
+        (Side::Browser, Some(Side::Trunk(trunk))) => ("browser→trunk", Some(trunk)),
+        (Side::Trunk(trunk), Some(Side::Browser)) => ("trunk→browser", Some(trunk)),
+        (Side::Trunk(trunk), Some(Side::Trunk(_))) => ("trunk→trunk", Some(trunk)),
+    };
+    CallBegan {
+        call_id_a: caller.dialog.call_id.clone(),
+        call_id_b: callee
+            .map(|leg| leg.dialog.call_id.clone())
+            .unwrap_or_default(),
+        direction,
+        trunk: trunk
+            .and_then(|index| context.config.trunks.get(index))
+            .map(|t| t.name.clone()),
+    }
+}

@@ -1,0 +1,369 @@
+//! The brain of the control plane: what comes in, where it belongs, what leaves.
+//!
+//! One `handle_input` or `handle_timeout`, then `poll_output` until it is empty, then wait for
+//! `poll_timeout`. It owns every table of the control plane and does no I/O; the shell is
+//! [`shell`](crate::shell).
+
+pub(crate) mod context;
+pub mod input;
+pub mod output;
+mod routing;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crypto::dtls::Fingerprint;
+use crypto::random::Random;
+
+use self::context::{Connection, Context, Incoming, KEEP_ALIVE_ANSWER};
+use self::input::{Input, Peer};
+use self::output::{LogLine, Output};
+use crate::call::Calls;
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::limits::{CONNECTIONS_MAX, STOP_WITHIN};
+use crate::lines::Lines;
+use crate::media::plan::{MediaPlanner, WorkerAddresses};
+use crate::sip::Message;
+use crate::sip::message::is_keep_alive;
+use crate::sip::transaction::{
+    ClientTransactionId, ServerTransactionId, TimerConfig, TransactionEvent, Transactions,
+};
+use crate::trunk::trunk_of_source;
+
+/// What the brain needs to know before it starts.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// The checked configuration, with the addresses of trunks resolved.
+    pub config: Arc<Config>,
+    /// One entry per media worker, in order.
+    pub workers: Vec<WorkerAddresses>,
+    /// Fingerprint of our DTLS certificate.
+    pub fingerprint: Fingerprint,
+    /// Randomness for tags, tokens and credentials.
+    pub random: Random,
+    /// The moment of the start.
+    pub now: Instant,
+}
+
+/// What the brain holds: for statistics, and to find what is never given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls, those that are ending included.
+    pub calls: usize,
+    /// Entries of all tables of calls together.
+    pub call_entries: usize,
+    /// Requests that the edge proxy has passed on and that wait for their answer.
+    pub relayed: usize,
+    /// Live transactions, both kinds.
+    pub transactions: usize,
+    /// Flow slots in use, of all workers.
+    pub flows: usize,
+    /// Port pairs in use, of all workers.
+    pub port_pairs: usize,
+    /// Open connections.
+    pub connections: usize,
+}
+
+/// The brain.
+#[derive(Debug)]
+pub struct Engine {
+    context: Context,
+    calls: Calls,
+    edge: Edge,
+    lines: Lines,
+    stop_by: Option<Instant>,
+    stop_is_due: bool,
+}
+
+impl Engine {
+    /// A brain without calls, connections and registrations.
+    #[must_use]
+    pub fn new(engine: EngineConfig) -> Self {
+        let EngineConfig {
+            config,
+            workers,
+            fingerprint,
+            mut random,
+            now,
+        } = engine;
+        let mut seed = [0; 32];
+        random.fill(&mut seed);
+        let transactions = Transactions::new(TimerConfig::default(), seed);
+        random.fill(&mut seed);
+        let lines = Lines::new(&seed);
+        random.fill(&mut seed);
+        let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &seed);
+        zeroize::Zeroize::zeroize(&mut seed);
+        let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
+        let context = Context {
+            planner: MediaPlanner::new(&workers, flows_max),
+            config,
+            transactions,
+            random,
+            connections: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            fingerprint: fingerprint.to_string(),
+            secret,
+            started: now,
+            stopping: false,
+            goodbyes: Vec::new(),
+        };
+        let (calls, edge) = (Calls::default(), Edge::default());
+        Self {
+            context,
+            calls,
+            edge,
+            lines,
+            stop_by: None,
+            stop_is_due: false,
+        }
+    }
+
+    /// Takes what has happened outside.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::ConnectionOpened {
+                connection, secure, ..
+            } => {
+                if self.context.connections.len() >= CONNECTIONS_MAX {
+                    let reason = "too many connections";
+                    let close = Output::Close {
+                        connection,
+                        code: 1013,
+                        reason,
+                    };
+                    return self.context.outputs.push_back(close);
+                }
+                self.context
+                    .connections
+                    .insert(connection, Connection { secure });
+            }
+            Input::ConnectionClosed { connection } => {
+                self.context.connections.remove(&connection);
+                self.lines.connection_closed(connection);
+                self.edge.connection_closed(connection);
+                self.context.transactions.connection_closed(connection);
+                self.drain_events(now);
+                self.calls
+                    .connection_closed(&mut self.context, now, connection);
+            }
+            Input::Message { peer, bytes } => self.message(now, peer, bytes),
+            Input::Media(event) => self.calls.media_event(&mut self.context, now, event),
+            Input::Handshake(event) => self.calls.handshake_event(&mut self.context, now, event),
+            Input::Stop => {
+                self.context.stopping = true;
+                self.stop_by.get_or_insert(now + STOP_WITHIN);
+                self.calls.stop(&mut self.context, now);
+            }
+        }
+        self.drain_events(now);
+    }
+
+    /// Lets every timer fire that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.stop_is_due |= self.stop_by.is_some_and(|by| now >= by);
+        self.context.transactions.handle_timeout(now);
+        self.drain_events(now);
+        self.calls.handle_timeout(&mut self.context, now);
+        self.drain_events(now);
+    }
+
+    /// What must be done outside; ask until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.context.outputs.pop_front() {
+            return Some(output);
+        }
+        let (peer, bytes) = self.context.transactions.poll_transmit()?;
+        Some(Output::Send { peer, bytes })
+    }
+
+    /// When [`Engine::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timers = [
+            self.context.transactions.poll_timeout(),
+            self.calls.poll_timeout(),
+        ];
+        let stop = self.stop_by.filter(|_| !self.stop_is_due);
+        timers.into_iter().flatten().chain(stop).min()
+    }
+
+    /// True when the process may end: it was asked to stop, every call has ended, and the peers
+    /// have answered or had their time.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let transactions = &self.context.transactions;
+        let answered = || {
+            self.context
+                .goodbyes
+                .iter()
+                .all(|bye| !transactions.is_pending(*bye))
+        };
+        self.context.stopping && (self.stop_is_due || (self.calls.len() == 0 && answered()))
+    }
+
+    /// What the brain holds at this moment.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            calls: self.calls.len(),
+            call_entries: self.calls.entries(),
+            relayed: self.edge.relayed(),
+            transactions: self.context.transactions.len(),
+            flows: self.context.planner.flows(),
+            port_pairs: self.context.planner.port_pairs(),
+            connections: self.context.connections.len(),
+        }
+    }
+
+    /// True while new calls are taken.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        !self.context.stopping
+    }
+
+    /// Calls at this moment, those that are ending included.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// May this peer be heard at all? Neither a connection that is closed or never was taken,
+    /// nor a stranger on the trunk side, gets a transaction: nobody would end it, and its
+    /// retransmissions would go to an address that can be forged.
+    fn is_known(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::WebSocket(connection) => self.context.connections.contains_key(&connection),
+            Peer::Udp(address) => trunk_of_source(&self.context.config, address.ip()).is_some(),
+        }
+    }
+
+    fn refuse_stranger(&mut self, peer: Peer, bytes: Bytes) {
+        let request = Message::parse(bytes).ok().filter(Message::is_request);
+        if let (Peer::Udp(_), Some(request)) = (peer, request) {
+            self.context
+                .transactions
+                .send_stateless(peer, &request, 403, None);
+            let reason = "not from a trunk".to_owned();
+            self.context.log(LogLine::Refused { peer, reason });
+        }
+    }
+
+    fn message(&mut self, now: Instant, peer: Peer, bytes: Bytes) {
+        if !self.is_known(peer) {
+            return self.refuse_stranger(peer, bytes);
+        }
+        if is_keep_alive(&bytes) {
+            if matches!(peer, Peer::WebSocket(_)) && bytes.len() > 2 {
+                self.context.outputs.push_back(Output::Send {
+                    peer,
+                    bytes: KEEP_ALIVE_ANSWER,
+                });
+            }
+            return;
+        }
+        match Message::parse(bytes.clone()) {
+            Ok(message) => self.context.transactions.handle_message(now, peer, message),
+            Err(error) => {
+                if let Some(request) = Message::salvage(bytes) {
+                    let reason = error.to_string();
+                    let status = error.status();
+                    self.context
+                        .transactions
+                        .send_stateless(peer, &request, status, Some(&reason));
+                }
+                let reason = error.to_string();
+                self.context.log(LogLine::Refused { peer, reason });
+            }
+        }
+    }
+
+    fn drain_events(&mut self, now: Instant) {
+        while let Some(event) = self.context.transactions.poll_event() {
+            self.transaction_event(now, event);
+        }
+        for (old, new) in std::mem::take(&mut self.edge.moved) {
+            self.calls.connection_moved(old, new);
+        }
+    }
+
+    fn transaction_event(&mut self, now: Instant, event: TransactionEvent) {
+        let context = &mut self.context;
+        match event {
+            TransactionEvent::Request {
+                transaction,
+                peer,
+                message,
+            } => {
+                self.request(
+                    now,
+                    Incoming {
+                        transaction,
+                        peer,
+                        message,
+                    },
+                );
+            }
+            TransactionEvent::Ack { peer, message, .. } => {
+                self.calls.acknowledged(context, peer, &message);
+            }
+            TransactionEvent::Cancel {
+                transaction,
+                message,
+            } => {
+                self.calls
+                    .cancelled(context, now, transaction, Some(&message));
+            }
+            TransactionEvent::Response {
+                transaction,
+                message,
+                ..
+            } => {
+                self.response(now, transaction, &message);
+            }
+            // A late answer of a fork or of a call that is over: without a dialog there is
+            // nobody to acknowledge it for.
+            TransactionEvent::StrayResponse { .. } | TransactionEvent::ServerTimeout { .. } => {}
+            TransactionEvent::Timeout { transaction } => self.failed(now, transaction, 408),
+            TransactionEvent::TransportFailed { transaction } => self.failed(now, transaction, 503),
+            TransactionEvent::ServerTransportFailed { transaction } => {
+                self.request_gone(now, transaction);
+            }
+            TransactionEvent::AckMissing { transaction } => {
+                self.calls.ack_missing(context, now, transaction);
+            }
+        }
+    }
+
+    fn response(&mut self, now: Instant, transaction: ClientTransactionId, response: &Message) {
+        let context = &mut self.context;
+        // Answers to our BYEs and CANCELs end here: nobody waits for them.
+        let _known = self
+            .calls
+            .invite_response(context, now, transaction, response)
+            || self
+                .calls
+                .reoffer_response(context, now, transaction, response)
+            || self
+                .calls
+                .relay_response(context, now, transaction, response)
+            || self.edge.response(context, now, transaction, response);
+    }
+
+    fn failed(&mut self, now: Instant, transaction: ClientTransactionId, status: u16) {
+        let context = &mut self.context;
+        let _known = self.calls.invite_failed(context, now, transaction, status)
+            || self.calls.reoffer_failed(context, now, transaction, status)
+            || self.calls.relay_failed(context, now, transaction, status)
+            || self.edge.failed(context, now, transaction, status);
+    }
+
+    fn request_gone(&mut self, now: Instant, transaction: ServerTransactionId) {
+        self.edge.request_gone(transaction);
+        self.calls
+            .cancelled(&mut self.context, now, transaction, None);
+    }
+}

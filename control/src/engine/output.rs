@@ -1,0 +1,118 @@
+//! What leaves the brain of the control plane.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dataplane::link::Command;
+
+use super::input::{ConnectionId, Peer};
+use crate::media::handshake::HandshakeCommand;
+
+/// Something must be done outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a SIP message (or a keep-alive) to a peer.
+    Send {
+        /// To whom.
+        peer: Peer,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// Close a WebSocket connection.
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+        /// WebSocket status code (RFC 6455 section 7.4.1).
+        code: u16,
+        /// For the peer's log.
+        reason: &'static str,
+    },
+    /// Ask something of a media worker.
+    Media {
+        /// Index of the worker.
+        worker: u16,
+        /// What is asked.
+        command: Command,
+    },
+    /// Ask something of the handshake thread.
+    Handshake(HandshakeCommand),
+    /// Write one line to the log: a call began, a call ended, or something that the operator
+    /// should know.
+    Log(LogLine),
+}
+
+/// What the brain wants to be logged; the shell chooses the format.
+#[derive(Debug)]
+pub enum LogLine {
+    /// An INVITE was accepted for routing.
+    CallBegan(CallBegan),
+    /// Both legs have ended.
+    CallEnded(Box<CallEnded>),
+    /// A line or a browser registered or went (INFO).
+    Registration {
+        /// The address of record, logged at DEBUG only.
+        address_of_record: String,
+        /// Status of the answer.
+        status: u16,
+        /// Answered by the built-in registrar, or by this trunk.
+        registrar: String,
+    },
+    /// A message was refused (DEBUG).
+    Refused {
+        /// From where.
+        peer: Peer,
+        /// Why.
+        reason: String,
+    },
+    /// Something an operator should look at (WARN).
+    Warning(String),
+}
+
+/// The beginning of a call, as logged.
+#[derive(Clone, Debug)]
+pub struct CallBegan {
+    /// Call-ID of the leg that called.
+    pub call_id_a: String,
+    /// Call-ID of the leg that is called (our own).
+    pub call_id_b: String,
+    /// `browser→trunk`, `trunk→browser`, `browser→browser` or `browser→echo`.
+    pub direction: &'static str,
+    /// Name of the trunk, if one is in the call.
+    pub trunk: Option<String>,
+}
+
+/// The end of a call, as logged.
+#[derive(Clone, Debug)]
+pub struct CallEnded {
+    /// What the first line said.
+    pub began: CallBegan,
+    /// From INVITE to the end.
+    pub duration: Duration,
+    /// From the answer to the end; `None` when it was not answered.
+    pub talked: Option<Duration>,
+    /// The SIP status that the caller was answered with (200 when it was answered).
+    pub status: u16,
+    /// Who or what ended it.
+    pub reason: String,
+    /// Audio codec on the wire, as in `rtpmap`.
+    pub codec: Option<String>,
+    /// Media statistics of the leg that called.
+    pub leg_a: LegStatistics,
+    /// Media statistics of the leg that is called.
+    pub leg_b: LegStatistics,
+}
+
+/// Audio statistics of one leg, as logged; video is added up in the packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LegStatistics {
+    /// RTP packets from the peer.
+    pub received_packets: u64,
+    /// RTP packets to the peer.
+    pub sent_packets: u64,
+    /// RTP packets of the peer that did not arrive.
+    pub lost_packets: i64,
+    /// Interarrival jitter of the audio, in microseconds.
+    pub jitter_us: u32,
+    /// Packets dropped, whatever the reason.
+    pub dropped_packets: u64,
+}

@@ -1,0 +1,333 @@
+//! Where a new request belongs: a dialog, the lines, the edge proxy, or nobody.
+
+use std::time::Instant;
+
+use super::Engine;
+use super::context::Incoming;
+use super::input::{ConnectionId, Peer};
+use crate::call::leg::Side;
+use crate::call::outgoing::{OutgoingInvite, plain_address};
+use crate::call::setup::Target;
+use crate::edge::address_of_record;
+use crate::edge::register::token_of;
+use crate::lines;
+use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
+use crate::trunk;
+
+/// Why a request goes nowhere: the status that says so, and a word for the log.
+type NoRoute = (u16, &'static str);
+
+impl Engine {
+    /// A new request.
+    pub(super) fn request(&mut self, now: Instant, request: Incoming) {
+        let request = if request.message.to_tag().is_some() {
+            match self.calls.dialog_request(&mut self.context, now, request) {
+                None => return,
+                Some(request) if request.method() == Method::Register => request,
+                Some(request) => {
+                    return self.context.refuse(now, &request, 481, "no such dialog");
+                }
+            }
+        } else {
+            request
+        };
+        if self.context.stopping {
+            return self.context.refuse(now, &request, 503, "the gateway stops");
+        }
+        match request.peer {
+            Peer::WebSocket(connection) => self.browser_request(now, connection, request),
+            Peer::Udp(address) => {
+                match trunk::trunk_of_source(&self.context.config, address.ip()) {
+                    Some(trunk) => self.trunk_request(now, trunk, request),
+                    None => self.context.refuse(now, &request, 403, "not from a trunk"),
+                }
+            }
+        }
+    }
+
+    fn browser_request(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
+        match request.method() {
+            Method::Register => self.register(now, request),
+            Method::Invite => self.invite_from_browser(now, connection, request),
+            Method::Message => self.message_from_browser(now, connection, request),
+            Method::Options => self.options_from_browser(now, connection, request),
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Info
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Update
+            | Method::Publish
+            | Method::Other(_) => self.not_allowed(now, &request),
+        }
+    }
+
+    fn trunk_request(&mut self, now: Instant, trunk: usize, request: Incoming) {
+        match request.method() {
+            Method::Invite => match self.browser_for(now, trunk, &request.message) {
+                Ok(outgoing) => {
+                    let target = Target::Leg(outgoing);
+                    let caller = Side::Trunk(trunk);
+                    self.calls
+                        .invite(&mut self.context, now, request, caller, target);
+                }
+                Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+            },
+            Method::Message => match self.browser_for(now, trunk, &request.message) {
+                Ok(to) => {
+                    let uri = Some(to.request_uri.as_str());
+                    self.edge
+                        .relay(&mut self.context, now, request, to.peer, uri);
+                }
+                Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+            },
+            Method::Options => self.answer_options(now, &request),
+            Method::Ack
+            | Method::Register
+            | Method::Bye
+            | Method::Cancel
+            | Method::Info
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Update
+            | Method::Publish
+            | Method::Other(_) => self.not_allowed(now, &request),
+        }
+    }
+
+    fn register(&mut self, now: Instant, request: Incoming) {
+        let domain = domain_of(request.message.header(HeaderName::To)).unwrap_or_default();
+        if self.is_domain_of_lines(&domain) {
+            return self.lines.register(&mut self.context, now, &request);
+        }
+        match self.context.config.trunk_of_domain(&domain) {
+            Some(trunk) => self.edge.register(&mut self.context, now, request, trunk),
+            None => self
+                .context
+                .refuse(now, &request, 404, "no registrar for this domain"),
+        }
+    }
+
+    fn invite_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
+        match self.route_from_browser(now, connection, &request) {
+            Ok(Some(target)) => {
+                self.calls
+                    .invite(&mut self.context, now, request, Side::Browser, target);
+            }
+            // A challenge has been sent.
+            Ok(None) => {}
+            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+        }
+    }
+
+    fn message_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
+        match self.route_from_browser(now, connection, &request) {
+            Ok(Some(Target::Leg(to))) => {
+                let uri = Some(to.request_uri.as_str());
+                self.edge
+                    .relay(&mut self.context, now, request, to.peer, uri);
+            }
+            Ok(Some(Target::Echo)) => {
+                let response = self.context.response(&request.message, 200);
+                self.context.respond(now, request.transaction, response);
+            }
+            Ok(None) => {}
+            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+        }
+    }
+
+    /// OPTIONS to a user goes where a call to it would go; one to us is answered here.
+    fn options_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
+        let uri = request.message.request_uri().and_then(Uri::parse);
+        let user = uri.as_ref().is_some_and(|uri| uri.user.is_some());
+        let hops = crate::call::setup::hops_left(&request.message);
+        let trunk = uri.and_then(|uri| self.context.config.trunk_of_domain(&uri.host));
+        if !user || hops == 0 || trunk.is_none() {
+            return self.answer_options(now, &request);
+        }
+        self.message_from_browser(now, connection, request);
+    }
+
+    fn answer_options(&mut self, now: Instant, request: &Incoming) {
+        let mut response = self.context.response(&request.message, 200);
+        response.push(HeaderName::Allow, super::context::ALLOW);
+        response.push(HeaderName::Accept, "application/sdp");
+        self.context.respond(now, request.transaction, response);
+    }
+
+    fn not_allowed(&mut self, now: Instant, request: &Incoming) {
+        let status = if matches!(request.method(), Method::Other(_)) {
+            501
+        } else {
+            405
+        };
+        self.context
+            .refuse(now, request, status, "method not taken");
+    }
+
+    /// Where a browser's request goes, once it is proven whose it is. `None` if a challenge has
+    /// been sent.
+    fn route_from_browser(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        request: &Incoming,
+    ) -> Result<Option<Target>, NoRoute> {
+        let from = request
+            .message
+            .header(HeaderName::From)
+            .and_then(NameAddr::parse);
+        let from = from.ok_or((400, "From not understood"))?;
+        let uri = request.message.request_uri().and_then(Uri::parse);
+        let uri = uri
+            .filter(|uri| !uri.host.is_empty())
+            .ok_or((416, "no sip URI"))?;
+        if let Some(trunk) = self.context.config.trunk_of_domain(&from.uri.host) {
+            let user = request
+                .message
+                .header(HeaderName::From)
+                .and_then(address_of_record);
+            let user = user.unwrap_or_default();
+            if !self
+                .edge
+                .bindings
+                .is_registered(now, connection, trunk, &user)
+            {
+                return Err((403, "not registered at the trunk on this connection"));
+            }
+            return self.to_trunk(trunk, &from, uri, None).map(Some);
+        }
+        if !self.is_domain_of_lines(&from.uri.host) {
+            return Err((403, "From is of a foreign domain"));
+        }
+        let number = from.uri.user_decoded().unwrap_or_default();
+        if !self.lines.prove(&mut self.context, now, request, &number) {
+            return Ok(None);
+        }
+        self.route_from_line(now, &from, uri).map(Some)
+    }
+
+    fn route_from_line(&self, now: Instant, from: &NameAddr, uri: Uri) -> Result<Target, NoRoute> {
+        let config = &self.context.config;
+        let number = uri.user_decoded().unwrap_or_default();
+        if config.lines.echo.as_deref() == Some(number.as_str()) {
+            return Ok(Target::Echo);
+        }
+        if lines::find(&config.lines, &number).is_some() {
+            return self.to_line(now, from, &number).map(Target::Leg);
+        }
+        match config.trunks.as_slice() {
+            // Lines of the house share its only trunk.
+            [only] => self.to_trunk(0, from, uri, Some(&only.domain)),
+            _ => Err((404, "no such line")),
+        }
+    }
+
+    fn to_line(
+        &self,
+        now: Instant,
+        from: &NameAddr,
+        number: &str,
+    ) -> Result<OutgoingInvite, NoRoute> {
+        let binding = self
+            .lines
+            .newest(now, number)
+            .ok_or((480, "line is not registered"))?;
+        let config = &self.context.config.lines;
+        let to = Uri::sip(Some(number), &config.domain, None);
+        let mut from = from.clone();
+        if from.display.is_none() {
+            let name = lines::find(config, &from.uri.user_decoded().unwrap_or_default());
+            from.set_display_name(name.map(|line| line.name.as_str()));
+        }
+        Ok(OutgoingInvite {
+            side: Side::Browser,
+            peer: Peer::WebSocket(binding.connection),
+            request_uri: binding.uri(),
+            from: plain_address(&from, None),
+            to: NameAddr::new(to).to_string(),
+        })
+    }
+
+    /// The carrier gets the very Request-URI that the browser's digest names, without the
+    /// browser's transport; lines of the house call in the trunk's domain.
+    fn to_trunk(
+        &self,
+        index: usize,
+        from: &NameAddr,
+        mut uri: Uri,
+        domain: Option<&str>,
+    ) -> Result<Target, NoRoute> {
+        let config = &self.context.config;
+        let address = config.trunks.get(index).and_then(trunk::address);
+        let address = address.ok_or((503, "trunk has no address"))?;
+        uri.params.remove("transport");
+        uri.headers.clear();
+        if let Some(domain) = domain {
+            domain.clone_into(&mut uri.host);
+            uri.port = None;
+        }
+        Ok(Target::Leg(OutgoingInvite {
+            side: Side::Trunk(index),
+            peer: Peer::Udp(address),
+            request_uri: uri.to_string(),
+            from: plain_address(from, domain),
+            to: NameAddr::new(uri).to_string(),
+        }))
+    }
+
+    /// The browser that a carrier's request is for: by the token of its registration, or by the
+    /// number of a line.
+    fn browser_for(
+        &self,
+        now: Instant,
+        trunk: usize,
+        request: &Message,
+    ) -> Result<OutgoingInvite, NoRoute> {
+        let uri = request
+            .request_uri()
+            .and_then(Uri::parse)
+            .ok_or((416, "no sip URI"))?;
+        let from = request.header(HeaderName::From).and_then(NameAddr::parse);
+        let from = from.ok_or((400, "From not understood"))?;
+        let Some(token) = token_of(&uri) else {
+            let number = uri.user_decoded().unwrap_or_default();
+            if lines::find(&self.context.config.lines, &number).is_none() {
+                return Err((404, "no such user"));
+            }
+            return self.to_line(now, &from, &number);
+        };
+        let binding = self
+            .edge
+            .bindings
+            .get(now, &token)
+            .filter(|b| b.trunk == trunk);
+        let binding = binding.ok_or((404, "no such registration"))?;
+        if !binding.is_connected {
+            return Err((480, "the browser is away"));
+        }
+        let to = binding.address_of_record.rsplit_once('@');
+        let to = to.map(|(user, domain)| Uri::sip(Some(user), domain, None));
+        Ok(OutgoingInvite {
+            side: Side::Browser,
+            peer: Peer::WebSocket(binding.connection),
+            request_uri: binding.contact.uri.to_string(),
+            from: plain_address(&from, None),
+            to: NameAddr::new(to.unwrap_or(uri)).to_string(),
+        })
+    }
+
+    fn is_domain_of_lines(&self, domain: &str) -> bool {
+        let config = &self.context.config;
+        !config.lines.entries.is_empty() && config.lines.domain.eq_ignore_ascii_case(domain)
+    }
+}
+
+fn domain_of(value: Option<&str>) -> Option<String> {
+    Some(NameAddr::parse(value?)?.uri.host)
+}

@@ -1,0 +1,117 @@
+//! Every bound of the control plane outside `sip` and `sdp`, each with its reason.
+
+use std::time::Duration;
+
+/// Length of our ICE user fragments: 48 bits, unique among the flows of a worker by chance.
+pub const ICE_FRAGMENT_LENGTH: usize = 8;
+/// Length of our ICE passwords: 144 bits (RFC 8445 section 5.3 wants 128).
+pub const ICE_PASSWORD_LENGTH: usize = 24;
+/// Times that a trunk flow is tried on another port pair when its ports cannot be bound.
+pub const PORT_ATTEMPTS_MAX: u8 = 4;
+
+/// Calls at a time; beyond it, 503. Twice this many legs.
+pub const CALLS_MAX: usize = 20_000;
+/// Calls that the browser on one connection may have at a time; beyond it, 503.
+pub const CALLS_PER_CONNECTION_MAX: usize = 128;
+/// Requests within one call that wait for the other side at a time; beyond it, 503.
+pub const RELAYS_PER_CALL_MAX: usize = 16;
+/// Our first sequence number of a dialog is below 2^30, whatever the caller's was.
+pub const FIRST_SEQUENCE_MASK: u32 = (1 << 30) - 1;
+/// Seconds that a caller is told to wait when there is no room (`Retry-After`).
+pub const RETRY_AFTER_S: u32 = 5;
+/// Longest time between the INVITE and its final answer: a phone that rings for three minutes is
+/// not answered any more (timer C of RFC 3261 is longer than three minutes).
+pub const RINGING_TIME_MAX: Duration = Duration::from_secs(185);
+/// Time that media workers have to open a call's flows: a turn or two in practice.
+pub const FLOWS_OPEN_WITHIN: Duration = Duration::from_secs(2);
+/// Time between the 200 and the browser's keys, before the call is given up.
+pub const MEDIA_KEYED_WITHIN: Duration = Duration::from_secs(30);
+/// Time that workers have to report a call's totals at its end.
+pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Time that peers have to answer our BYEs when the process stops.
+pub const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// Connections that the brain keeps state for; the shell limits them first.
+pub const CONNECTIONS_MAX: usize = 100_000;
+/// Bindings of one line: open tabs of one user. The oldest makes room.
+pub const CONTACTS_PER_LINE_MAX: usize = 10;
+/// Registrations passed on to trunks.
+pub const BINDINGS_MAX: usize = 200_000;
+/// Longest registration that the built-in registrar grants.
+pub const REGISTRATION_EXPIRES_MAX: Duration = Duration::from_secs(3600);
+/// What it grants when nothing is asked for.
+pub const REGISTRATION_EXPIRES_DEFAULT: Duration = Duration::from_secs(600);
+/// Seconds that a carrier's registration counts for when its registrar does not say: as RFC 3261
+/// section 10.2.1.1 suggests, and what the browser's refresh falls well below.
+pub const TRUNK_REGISTRATION_EXPIRES_DEFAULT_S: u32 = 600;
+/// Below this it answers 423.
+pub const REGISTRATION_EXPIRES_MIN: Duration = Duration::from_secs(30);
+/// Requests relayed by the edge proxy at a time.
+pub const RELAYED_REQUESTS_MAX: usize = 50_000;
+/// Those of one connection among them; beyond it, 503.
+pub const RELAYED_PER_CONNECTION_MAX: u32 = 64;
+
+// The shell.
+
+/// What comes in and waits for the brain: messages, events. Beyond it, sockets are read later.
+pub const ARRIVALS_MAX: usize = 4096;
+/// Arrivals handled before the clock is read again and timers get their turn.
+pub const ARRIVALS_PER_TURN_MAX: usize = 64;
+/// Longest SIP message over WebSocket: ten times the largest browser offer. Beyond it, close 1009.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Read buffer of one WebSocket: small, because there are many of them and most are idle.
+pub const WEBSOCKET_READ_BUFFER_BYTES: usize = 4096;
+/// Unsent bytes that one WebSocket keeps below its queue.
+pub const WEBSOCKET_WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Messages that wait for one browser to read them. Beyond it, close 1013.
+pub const OUTGOING_MESSAGES_MAX: usize = 256;
+/// Bytes that wait for one browser to read them. Beyond it, close 1013.
+pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
+/// A browser that does not take one message within this time is gone.
+pub const WEBSOCKET_WRITE_WITHIN: Duration = Duration::from_secs(20);
+/// Mean time between our pings: load balancers forget connections that are idle for a minute.
+pub const PING_INTERVAL: Duration = Duration::from_secs(25);
+/// Pings without any sign of life before a connection counts as dead.
+pub const PINGS_UNANSWERED_MAX: u32 = 2;
+/// Time for the other end to answer our Close.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// What is read and thrown away while we wait for that answer.
+pub const CLOSE_DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// Time for the TLS handshake, and again for the head of an HTTP request.
+pub const HTTP_HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Life of an HTTP connection that becomes no WebSocket: a slow line loads the phone in half of it,
+/// and who does not read the answer gives the place back.
+pub const HTTP_CONNECTION_WITHIN: Duration = Duration::from_secs(120);
+/// Life of a self-signed TLS certificate: what browsers accept of anybody's.
+pub const SELF_SIGNED_VALID_FOR: Duration = Duration::from_secs(397 * 24 * 3600);
+/// Longest head of an HTTP request.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Most header lines of an HTTP request.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Source addresses whose connection rate is remembered; idle ones are forgotten first.
+pub const SOURCES_MAX: usize = 100_000;
+/// Largest SIP datagram: all that UDP can carry.
+pub const SIP_DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Kernel buffer of the SIP socket, as far as the kernel allows: a second of traffic.
+pub const SIP_SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Commands that wait for the handshake thread.
+pub const HANDSHAKE_COMMANDS_MAX: usize = 4096;
+/// Time until commands are tried again for which a queue had no room.
+pub const COMMAND_RETRY_AFTER: Duration = Duration::from_millis(5);
+/// The brain ends calls for this long after the signal; then it is asked no more.
+pub const BRAIN_STOPS_WITHIN: Duration = Duration::from_millis(4000);
+/// Open WebSockets get their Close for this long after the brain has stopped.
+pub const WEBSOCKETS_CLOSE_WITHIN: Duration = Duration::from_millis(300);
+/// The process is gone this long after the signal, whatever happens.
+pub const PROCESS_STOPS_WITHIN: Duration = Duration::from_millis(4800);
+
+const _: () = assert!(STOP_WITHIN.as_millis() < BRAIN_STOPS_WITHIN.as_millis());
+const _: () = assert!(
+    BRAIN_STOPS_WITHIN.as_millis() + WEBSOCKETS_CLOSE_WITHIN.as_millis()
+        < PROCESS_STOPS_WITHIN.as_millis()
+);
+const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= WEBSOCKET_WRITE_BUFFER_BYTES_MAX);
+const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= OUTGOING_BYTES_MAX);
+/// Longest time that a cancelled INVITE is kept for its final answer: the transaction layer gives
+/// up after 64·T1.
+pub const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(70);
