@@ -1,0 +1,424 @@
+//! The configuration: one TOML file, read once at start and checked as a whole.
+//!
+//! [`Config::load`] reads a file and lays the environment over it; [`Config::demo`] is what runs
+//! without a file. What comes out is complete and consistent: defaults are filled in, addresses
+//! are concrete, names that point at something point at something that exists. The rest of the
+//! program never looks at the file or the environment.
+//!
+//! Every key, its meaning, unit and default are listed in `control/config/ringway.toml`. Four
+//! variables of the environment win over the file:
+//!
+//! | Variable | Key |
+//! |---|---|
+//! | `OUTBOUND_PROXY` | `target` of the first `[[trunk]]`; makes a trunk `outbound` if there is none |
+//! | `OUTBOUND_ROUTE` | `route` of that trunk |
+//! | `MIN_RTP_PORT` | `[media] rtp_port_min` |
+//! | `MAX_RTP_PORT` | `[media] rtp_port_max` |
+
+mod check;
+mod effective;
+mod error;
+mod file;
+mod host_port;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dataplane::config::{BackendChoice, IoConfig};
+
+pub use error::ConfigError;
+pub use host_port::HostPort;
+pub use secret::Secret;
+
+/// Everything that an operator can choose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// True when there is no file: the web phone shows the lines and their passwords.
+    pub demo: bool,
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[web]`: where browsers come in.
+    pub web: WebConfig,
+    /// `[sip]`: the UDP socket towards carriers; `None` means that there is no trunk side.
+    pub sip: Option<SipConfig>,
+    /// `[media]`: addresses, ports and cores of the data plane.
+    pub media: MediaConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[[trunk]]`: carriers. Not empty only if `sip` is given.
+    pub trunks: Vec<TrunkConfig>,
+    /// `[[realm]]`: which browsers belong to which carrier.
+    pub realms: Vec<RealmConfig>,
+    /// `[lines]` and `[[line]]`: the built-in registrar.
+    pub lines: LinesConfig,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Shown in `User-Agent` and `Server`. Default `ringway`.
+    pub name: String,
+}
+
+/// `[web]`: the web phone and the SIP WebSocket, on one port.
+#[derive(Clone, Debug)]
+pub struct WebConfig {
+    /// Listening sockets, at least one. Default `127.0.0.1:8080`.
+    pub listen: Vec<WebListener>,
+    /// The certificate of the listeners that are secure.
+    pub certificate: Certificate,
+    /// Origins that may open a WebSocket.
+    pub origins: Origins,
+    /// Path of the WebSocket; `/` is accepted beside it. Default `/ws`.
+    pub path: String,
+    /// Most WebSocket and HTTP connections at a time. Default 10 000.
+    pub connections_max: usize,
+    /// Most of them from one IP address. Default 1000 (offices sit behind one address).
+    pub connections_per_source_max: usize,
+    /// New connections per second from one IP address, with a burst of the same size. Default 50.
+    pub handshakes_per_second_per_source: u32,
+    /// SIP messages per second on one connection, with a burst of twice as many. Default 100.
+    pub messages_per_second: u32,
+}
+
+/// One listening socket for browsers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// True: https and wss. `tls = "auto"` (the default) means: unless the address is loopback.
+    pub secure: bool,
+}
+
+/// Where the certificate of the secure listeners comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// Made at start, valid for the listening addresses; browsers warn about it.
+    SelfSigned,
+    /// PEM files.
+    Files {
+        /// The certificate, followed by its intermediates.
+        certificate: PathBuf,
+        /// Its private key (PKCS #8, PKCS #1 or SEC 1).
+        private_key: PathBuf,
+    },
+}
+
+/// Which pages may open a WebSocket (RFC 6455 section 10.2). A client that sends no `Origin` is
+/// no browser and always may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// `origins = ["*"]`
+    Any,
+    /// Pages of this server itself (same host and port), and these, as `scheme://host[:port]` in
+    /// lower case.
+    SameAnd(Vec<String>),
+}
+
+/// `[sip]`: the trunk side of signalling.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// The UDP socket.
+    pub listen: SocketAddr,
+    /// What Via and Contact show to carriers. Default: `listen`, and its port.
+    pub advertise: HostPort,
+}
+
+/// `[media]`: the data plane.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Address of the browser-facing sockets. Default: the address of the first web listener.
+    pub browser_bind: IpAddr,
+    /// Address in ICE candidates; differs from `browser_bind` behind 1:1 NAT. Never unspecified.
+    pub browser_advertise: IpAddr,
+    /// UDP port of the first worker; worker `n` has `browser_port + n`. 0 takes free ports.
+    /// Default 20000; 0 in the demo.
+    pub browser_port: u16,
+    /// Address of the trunk-facing sockets. Default: the address of `[sip] listen`, else
+    /// `browser_bind`.
+    pub trunk_bind: IpAddr,
+    /// Address in the SDP for carriers. Never unspecified. Default: `trunk_bind`.
+    pub trunk_advertise: IpAddr,
+    /// Trunk-facing ports of all workers: an even first and an odd last port, as RTP and RTCP come
+    /// in pairs. Default 10000 to 19999.
+    pub rtp_ports: PortRange,
+    /// One entry per worker: the core that it is pinned to, or `None`. Default: one, not pinned.
+    pub cores: Vec<Option<usize>>,
+    /// Flows (half calls) of each worker, at least 2. Default 2048.
+    pub flows_max: usize,
+    /// A flow without an authentic packet for this long ends its call. Default 60 s.
+    pub silent_after: Duration,
+    /// Which way packets take between the workers and the kernel. Default: io_uring if allowed.
+    pub backend: BackendChoice,
+    /// How the media sockets are set up.
+    pub io: IoConfig,
+}
+
+/// UDP ports in pairs: `first` is even, `last` is odd and greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// An even port.
+    pub first: u16,
+    /// An odd port, greater than `first`.
+    pub last: u16,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Default `info`.
+    pub level: LogLevel,
+    /// Default `text`.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// We stop.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// Calls begin and end.
+    Info,
+    /// Details of calls, with addresses and numbers.
+    Debug,
+    /// Packets.
+    Trace,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[[trunk]]`: a carrier, reached over SIP on UDP.
+#[derive(Clone, Debug)]
+pub struct TrunkConfig {
+    /// Its name in realms and logs; unique.
+    pub name: String,
+    /// Its host and port; the default port is 5060.
+    pub target: HostPort,
+    /// The next hop that requests are sent to, when that is not `target`.
+    pub route: Option<HostPort>,
+    /// Host of From and To towards it. Default: the host of `target`.
+    pub domain: String,
+    /// Audio codecs that it may be offered, as in `rtpmap`. Default: all of
+    /// [`CODECS`].
+    pub codecs: Vec<String>,
+    /// True if it may be offered video. Default false.
+    pub video: bool,
+    /// True if it takes DTMF as RFC 4733 `telephone-event`. Default true.
+    pub telephone_event: bool,
+    /// Where requests go: `route`, else `target`, resolved. Empty only before
+    /// [`Config::resolve`], for a host that is a name.
+    pub addresses: Vec<SocketAddr>,
+    /// IP addresses that requests of this trunk are accepted from: those of `target` and `route`.
+    pub sources: Vec<IpAddr>,
+}
+
+/// `[[realm]]`: browsers whose address of record has this domain belong to this trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmConfig {
+    /// Domain in the address of record, in lower case.
+    pub domain: String,
+    /// Index in [`Config::trunks`].
+    pub trunk: usize,
+    /// How registrations reach the carrier. Default `contact`.
+    pub registration: Registration,
+}
+
+/// How the registration of a browser reaches a carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// The Contact is replaced by our own, with a token that names the browser's connection.
+    Contact,
+}
+
+/// `[lines]`: the built-in registrar, for browsers that have no carrier.
+#[derive(Clone, Debug)]
+pub struct LinesConfig {
+    /// Domain of the lines' addresses of record, in lower case. Default `ringway.local`.
+    pub domain: String,
+    /// Digest realm. Default: `domain`.
+    pub realm: String,
+    /// The number that plays back what it hears. Default 9196; `None` (`""` in the file) for none.
+    pub echo: Option<String>,
+    /// `[[line]]`
+    pub entries: Vec<LineConfig>,
+}
+
+/// `[[line]]`: one user of the built-in registrar.
+#[derive(Clone, Debug)]
+pub struct LineConfig {
+    /// User part of its address of record; unique.
+    pub number: String,
+    /// Its digest password.
+    pub password: Secret,
+    /// Display name. Default: `number`.
+    pub name: String,
+}
+
+/// Audio codecs that can be named in `codecs`, spelled as in `rtpmap`.
+pub const CODECS: [&str; 4] = ["opus", "G722", "PCMU", "PCMA"];
+
+impl Config {
+    /// Reads `path` and lays the environment, as told by `env`, over it.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown key, or a value makes no sense; the
+    /// error says file, line and what was meant.
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::unreadable(&name, &error))?;
+        Self::parse(&name, &text, env)
+    }
+
+    /// As [`Config::load`], with the text of the file; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(
+        name: &str,
+        text: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let file = file::parse(name, text)?;
+        check::check(file, &check::Source { name, text }, env)
+    }
+
+    /// The configuration without a file: on loopback, lines 1001 and 1002 with these passwords, an
+    /// echo line, and no carrier unless the environment names one. `media_address` is the host's
+    /// own address: Firefox sends no ICE check to a loopback candidate.
+    ///
+    /// # Errors
+    /// A variable of the environment makes no sense.
+    pub fn demo(
+        passwords: [String; 2],
+        media_address: Option<IpAddr>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let [first, second] = passwords;
+        let source = check::Source { name: "", text: "" };
+        let mut config = check::check(file::File::demo(), &source, env)?;
+        config.demo = true;
+        if let Some(address) = media_address {
+            config.media.browser_bind = address;
+            config.media.browser_advertise = address;
+        }
+        config.lines.entries = vec![
+            LineConfig {
+                number: "1001".into(),
+                password: first.into(),
+                name: "Alice".into(),
+            },
+            LineConfig {
+                number: "1002".into(),
+                password: second.into(),
+                name: "Bob".into(),
+            },
+        ];
+        Ok(config)
+    }
+
+    /// Fills in the addresses of trunks whose host is a name; `resolver` is asked for host and
+    /// port.
+    ///
+    /// # Errors
+    /// A name has no address.
+    pub fn resolve(
+        &mut self,
+        resolver: &dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
+    ) -> Result<(), ConfigError> {
+        for trunk in &mut self.trunks {
+            let target = trunk.target.resolve(resolver)?;
+            let route = trunk
+                .route
+                .as_ref()
+                .map(|route| route.resolve(resolver))
+                .transpose()?;
+            trunk.set_addresses(target, route);
+        }
+        Ok(())
+    }
+
+    /// The index of the trunk that users of this domain belong to: the realm's, or the only trunk
+    /// if there are no realms. `None` for the domain of our own lines and for strangers.
+    #[must_use]
+    pub fn trunk_of_domain(&self, domain: &str) -> Option<usize> {
+        if let Some(realm) = self
+            .realms
+            .iter()
+            .find(|r| r.domain.eq_ignore_ascii_case(domain))
+        {
+            return Some(realm.trunk);
+        }
+        let own = !self.lines.entries.is_empty() && self.lines.domain.eq_ignore_ascii_case(domain);
+        (self.trunks.len() == 1 && self.realms.is_empty() && !own).then_some(0)
+    }
+
+    /// The configuration in effect as TOML, without secrets, for the log and `check-config`.
+    #[must_use]
+    pub fn effective(&self) -> String {
+        effective::effective(self)
+    }
+}
+
+impl MediaConfig {
+    /// The trunk-facing ports of one worker: an equal share of the range, in whole pairs. `None`
+    /// beyond the last worker.
+    #[must_use]
+    pub fn rtp_ports_of(&self, worker: usize) -> Option<PortRange> {
+        let workers = self.cores.len();
+        if worker >= workers {
+            return None;
+        }
+        let share = self.rtp_ports.pairs() / workers;
+        let first = usize::from(self.rtp_ports.first) + worker * share * 2;
+        let last = first + share * 2 - 1;
+        Some(PortRange {
+            first: u16::try_from(first).ok()?,
+            last: u16::try_from(last).ok()?,
+        })
+    }
+}
+
+impl PortRange {
+    /// How many RTP/RTCP pairs it holds.
+    #[must_use]
+    pub fn pairs(&self) -> usize {
+        (usize::from(self.last) + 1 - usize::from(self.first)) / 2
+    }
+
+    /// True if the port is one of the range.
+    #[must_use]
+    pub fn contains(&self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl TrunkConfig {
+    fn set_addresses(&mut self, target: Vec<SocketAddr>, route: Option<Vec<SocketAddr>>) {
+        let mut sources: Vec<IpAddr> = target
+            .iter()
+            .chain(route.iter().flatten())
+            .map(SocketAddr::ip)
+            .collect();
+        sources.sort_unstable();
+        sources.dedup();
+        self.sources = sources;
+        self.addresses = route.unwrap_or(target);
+    }
+}

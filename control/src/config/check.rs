@@ -1,0 +1,244 @@
+//! From the file as written to a configuration that can be relied on.
+
+mod media;
+mod trunks;
+mod web;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use toml::Spanned;
+
+use super::error::line_of;
+use super::file::{self, At, File};
+use super::{
+    Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
+    RealmConfig, ServerConfig, SipConfig, TrunkConfig,
+};
+
+const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const SIP_PORT: u16 = 5060;
+
+/// The text that was read, for messages.
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    /// Something is wrong with this value.
+    fn error<T>(&self, at: &Spanned<T>, what: impl Into<String>, remedy: &str) -> ConfigError {
+        let line = line_of(self.text, at.span().start);
+        ConfigError::new(what, remedy).at(self.name, Some(line))
+    }
+
+    /// Something is wrong with what is not there.
+    fn missing(&self, what: impl Into<String>, remedy: &str) -> ConfigError {
+        let error = ConfigError::new(what, remedy);
+        if self.name.is_empty() {
+            error
+        } else {
+            error.at(self.name, None)
+        }
+    }
+
+    fn positive<T: Copy + PartialEq + From<u8>>(
+        &self,
+        key: &str,
+        value: &At<T>,
+        default: T,
+    ) -> Result<T, ConfigError> {
+        match value {
+            None => Ok(default),
+            Some(at) if *at.get_ref() == T::from(0) => {
+                Err(self.error(at, format!("`{key}` is 0"), "it must be at least 1"))
+            }
+            Some(at) => Ok(*at.get_ref()),
+        }
+    }
+
+    fn ip(&self, key: &str, value: &At<String>) -> Result<Option<IpAddr>, ConfigError> {
+        let parse = |at: &Spanned<String>| {
+            at.get_ref().parse().map_err(|_| {
+                let what = format!("`{key}` is no IP address: `{}`", at.get_ref());
+                self.error(at, what, "write for example `192.0.2.10`, without a port")
+            })
+        };
+        value.as_ref().map(parse).transpose()
+    }
+
+    fn host_port(
+        &self,
+        key: &str,
+        at: &Spanned<String>,
+        default_port: u16,
+    ) -> Result<HostPort, ConfigError> {
+        HostPort::parse(at.get_ref(), default_port).ok_or_else(|| {
+            let what = format!("`{key}` is no host and port: `{}`", at.get_ref());
+            self.error(at, what, "write for example `sbc.example.com:5060`")
+        })
+    }
+
+    /// A word that ends up in SIP headers and log lines.
+    fn word(&self, key: &str, at: &Spanned<String>) -> Result<String, ConfigError> {
+        let text = at.get_ref();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._+*#".contains(&b);
+        if text.is_empty() || !text.bytes().all(allowed) {
+            let what = format!("`{key}` cannot be `{text}`");
+            return Err(self.error(at, what, "use letters, digits and - . _ + * # only"));
+        }
+        Ok(text.clone())
+    }
+}
+
+pub(super) fn check(
+    file: File,
+    source: &Source<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let web = web::web(&file.web, source)?;
+    let mut trunks: Vec<TrunkConfig> = Vec::new();
+    for entry in &file.trunk {
+        let trunk = trunks::trunk(entry, source)?;
+        if trunks.iter().any(|other| other.name == trunk.name) {
+            let what = format!("there are two trunks named `{}`", trunk.name);
+            return Err(source.error(&entry.name, what, "give each a name of its own"));
+        }
+        trunks.push(trunk);
+    }
+    trunks::trunk_environment(&mut trunks, env)?;
+    let sip = sip(&file.sip, source, !trunks.is_empty())?;
+    if let Some(sip) = &sip {
+        trunks::check_families(&trunks, sip.listen, source)?;
+    }
+    let media = media::media(&file.media, source, &web, sip.as_ref(), env)?;
+    let realms = trunks::realms(&file.realm, source, &trunks)?;
+    let lines = lines(&file.lines, file.line, source, &realms)?;
+    let name = match &file.server.name {
+        Some(at) => source.word("name", at)?,
+        None => "ringway".to_owned(),
+    };
+    let log = LogConfig {
+        level: file.log.level.unwrap_or(LogLevel::Info),
+        format: file.log.format.unwrap_or(LogFormat::Text),
+    };
+    let server = ServerConfig { name };
+    Ok(Config {
+        demo: false,
+        server,
+        web,
+        sip,
+        media,
+        log,
+        trunks,
+        realms,
+        lines,
+    })
+}
+
+fn sip(
+    sip: &file::Sip,
+    source: &Source<'_>,
+    has_trunks: bool,
+) -> Result<Option<SipConfig>, ConfigError> {
+    let listen = match &sip.listen {
+        Some(at) => sip_listen(at, source)?,
+        None if has_trunks => {
+            return Err(source.missing(
+                "a trunk is configured, but `listen` in [sip] is missing",
+                "name the address and UDP port that the carrier reaches, as `192.0.2.10:5060`",
+            ));
+        }
+        None => return Ok(None),
+    };
+    let advertise = match &sip.advertise {
+        Some(at) => {
+            let advertise = source.host_port("advertise", at, listen.port())?;
+            let literal = advertise.literal();
+            if let Some(ip) = literal.filter(|literal| literal.is_ipv4() != listen.is_ipv4()) {
+                let what = format!("{listen} cannot be reached at {}", ip.ip());
+                return Err(source.error(at, what, "both must be IPv4, or both IPv6"));
+            }
+            advertise
+        }
+        None if listen.ip().is_unspecified() => {
+            return Err(source.missing(
+                format!("`listen` in [sip] is {listen}, which carriers cannot send to"),
+                "say in `advertise` what they see, or listen on one address",
+            ));
+        }
+        None => listen.into(),
+    };
+    Ok(Some(SipConfig { listen, advertise }))
+}
+
+fn sip_listen(at: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr, ConfigError> {
+    let remedy = "write for example `192.0.2.10:5060`";
+    let listen: SocketAddr = at.get_ref().parse().map_err(|_| {
+        let what = format!("`listen` is no address and port: `{}`", at.get_ref());
+        source.error(at, what, remedy)
+    })?;
+    if listen.port() == 0 {
+        return Err(source.error(at, "`listen` of [sip] has port 0", remedy));
+    }
+    Ok(listen)
+}
+
+fn lines(
+    lines: &file::Lines,
+    entries: Vec<file::Line>,
+    source: &Source<'_>,
+    realms: &[RealmConfig],
+) -> Result<LinesConfig, ConfigError> {
+    let domain = match &lines.domain {
+        Some(at) => source.word("domain", at)?.to_ascii_lowercase(),
+        None => "ringway.local".to_owned(),
+    };
+    if realms.iter().any(|realm| realm.domain == domain) {
+        let what = format!("`{domain}` is the domain of a realm and of the built-in lines");
+        return Err(match &lines.domain {
+            Some(at) => source.error(at, what, "give [lines] another domain"),
+            None => source.missing(what, "give [lines] another domain"),
+        });
+    }
+    let realm = match &lines.realm {
+        Some(at) => source.word("realm", at)?,
+        None => domain.clone(),
+    };
+    let echo = match &lines.echo {
+        None => Some("9196".to_owned()),
+        Some(at) if at.get_ref().is_empty() => None,
+        Some(at) => Some(source.word("echo", at)?),
+    };
+    let mut checked: Vec<LineConfig> = Vec::new();
+    for line in entries {
+        let number = source.word("number", &line.number)?;
+        if echo.as_ref() == Some(&number) || checked.iter().any(|other| other.number == number) {
+            let what = format!("the number `{number}` is in use already");
+            return Err(source.error(&line.number, what, "give each line its own"));
+        }
+        if line.password.expose().is_empty() {
+            let what = format!("line `{number}` has an empty password");
+            return Err(source.error(&line.number, what, "choose one"));
+        }
+        // It is shown to those who are called, in a header.
+        if let Some(at) = line.name.as_ref()
+            && at.get_ref().chars().any(char::is_control)
+        {
+            return Err(source.error(at, "`name` has a control character", "take it out"));
+        }
+        let name = line
+            .name
+            .map_or_else(|| number.clone(), Spanned::into_inner);
+        checked.push(LineConfig {
+            number,
+            password: line.password,
+            name,
+        });
+    }
+    Ok(LinesConfig {
+        domain,
+        realm,
+        echo,
+        entries: checked,
+    })
+}

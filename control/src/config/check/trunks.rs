@@ -1,0 +1,189 @@
+//! `[[trunk]]` and `[[realm]]`
+
+use std::net::SocketAddr;
+
+use toml::Spanned;
+
+use super::{SIP_PORT, Source};
+use crate::config::error::nearest;
+use crate::config::{CODECS, ConfigError, HostPort, RealmConfig, Registration, TrunkConfig, file};
+
+pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
+    let target = source.host_port("target", &trunk.target, SIP_PORT)?;
+    let route = trunk
+        .route
+        .as_ref()
+        .map(|at| source.host_port("route", at, SIP_PORT))
+        .transpose()?;
+    let mut codecs = Vec::new();
+    match &trunk.codecs {
+        None => codecs.extend(CODECS.map(str::to_owned)),
+        Some(at) => {
+            for name in at.get_ref() {
+                let codec = codec(name, at, source)?;
+                if !codecs.contains(&codec) {
+                    codecs.push(codec);
+                }
+            }
+            if codecs.is_empty() {
+                return Err(source.error(at, "`codecs` is empty", "name at least one codec"));
+            }
+        }
+    }
+    let domain = match &trunk.domain {
+        Some(at) => domain(at, source)?,
+        None => target.uri_host(),
+    };
+    let mut trunk = TrunkConfig {
+        name: source.word("name", &trunk.name)?,
+        target,
+        route,
+        domain,
+        codecs,
+        video: trunk.video,
+        telephone_event: trunk.telephone_event,
+        addresses: Vec::new(),
+        sources: Vec::new(),
+    };
+    set_literal_addresses(&mut trunk);
+    Ok(trunk)
+}
+
+/// A name, or an IP address as it is written in a URI.
+fn domain(at: &Spanned<String>, source: &Source<'_>) -> Result<String, ConfigError> {
+    match HostPort::parse_authority(at.get_ref(), SIP_PORT) {
+        Some(host) if host.host.contains(':') => Ok(host.uri_host()),
+        Some(_) | None => Ok(source.word("domain", at)?.to_ascii_lowercase()),
+    }
+}
+
+/// Requests are sent from one socket, which speaks one version of IP.
+pub(super) fn check_families(
+    trunks: &[TrunkConfig],
+    listen: SocketAddr,
+    source: &Source<'_>,
+) -> Result<(), ConfigError> {
+    for trunk in trunks {
+        let mut addresses = trunk.addresses.iter();
+        let Some(foreign) = addresses.find(|address| address.is_ipv4() != listen.is_ipv4()) else {
+            continue;
+        };
+        return Err(source.missing(
+            format!(
+                "trunk `{}` is at {foreign}, but [sip] listens on {listen}",
+                trunk.name
+            ),
+            "both must be IPv4, or both IPv6",
+        ));
+    }
+    Ok(())
+}
+
+/// Addresses that need no resolver are known at once.
+fn set_literal_addresses(trunk: &mut TrunkConfig) {
+    let target = trunk.target.literal().into_iter().collect();
+    let route = trunk
+        .route
+        .as_ref()
+        .map(|route| route.literal().into_iter().collect());
+    trunk.set_addresses(target, route);
+}
+
+fn codec(
+    name: &str,
+    at: &Spanned<Vec<String>>,
+    source: &Source<'_>,
+) -> Result<String, ConfigError> {
+    if let Some(known) = CODECS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok((*known).to_owned());
+    }
+    let remedy = match nearest(name, &CODECS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are {}", CODECS.join(", ")),
+    };
+    Err(source.error(at, format!("unknown codec `{name}`"), &remedy))
+}
+
+pub(super) fn trunk_environment(
+    trunks: &mut Vec<TrunkConfig>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigError> {
+    let read = |name: &str| -> Result<Option<HostPort>, ConfigError> {
+        let Some(text) = env(name).filter(|text| !text.trim().is_empty()) else {
+            return Ok(None);
+        };
+        HostPort::parse(&text, SIP_PORT).map(Some).ok_or_else(|| {
+            let what = format!("{name} is no host and port in the environment: `{text}`");
+            ConfigError::new(
+                what,
+                "write for example `sbc.example.com:5060`; only UDP is known",
+            )
+        })
+    };
+    if let Some(target) = read("OUTBOUND_PROXY")? {
+        if let Some(trunk) = trunks.first_mut() {
+            if trunk.domain == trunk.target.uri_host() {
+                trunk.domain = target.uri_host();
+            }
+            trunk.target = target;
+        } else {
+            trunks.push(TrunkConfig {
+                name: "outbound".to_owned(),
+                domain: target.uri_host(),
+                target,
+                route: None,
+                codecs: CODECS.map(str::to_owned).to_vec(),
+                video: false,
+                telephone_event: true,
+                addresses: Vec::new(),
+                sources: Vec::new(),
+            });
+        }
+    }
+    if let Some(route) = read("OUTBOUND_ROUTE")? {
+        let Some(trunk) = trunks.first_mut() else {
+            return Err(ConfigError::new(
+                "OUTBOUND_ROUTE is set in the environment, but there is no trunk",
+                "set OUTBOUND_PROXY too, or add a [[trunk]]",
+            ));
+        };
+        trunk.route = Some(route);
+    }
+    if let Some(trunk) = trunks.first_mut() {
+        set_literal_addresses(trunk);
+    }
+    Ok(())
+}
+
+pub(super) fn realms(
+    realms: &[file::Realm],
+    source: &Source<'_>,
+    trunks: &[TrunkConfig],
+) -> Result<Vec<RealmConfig>, ConfigError> {
+    let mut checked: Vec<RealmConfig> = Vec::new();
+    for realm in realms {
+        let domain = source.word("domain", &realm.domain)?.to_ascii_lowercase();
+        if checked.iter().any(|other| other.domain == domain) {
+            let what = format!("there are two realms for `{domain}`");
+            return Err(source.error(&realm.domain, what, "a domain belongs to one trunk"));
+        }
+        let name = realm.trunk.get_ref();
+        let Some(trunk) = trunks.iter().position(|trunk| trunk.name == *name) else {
+            let names: Vec<&str> = trunks.iter().map(|trunk| trunk.name.as_str()).collect();
+            let remedy = match nearest(name, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "add a [[trunk]] of this name".to_owned(),
+                None => format!("the trunks are {}", names.join(", ")),
+            };
+            let what = format!("there is no trunk named `{name}`");
+            return Err(source.error(&realm.trunk, what, &remedy));
+        };
+        let registration = realm.registration.unwrap_or(Registration::Contact);
+        checked.push(RealmConfig {
+            domain,
+            trunk,
+            registration,
+        });
+    }
+    Ok(checked)
+}

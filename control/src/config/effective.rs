@@ -1,0 +1,156 @@
+//! Prints the configuration in effect as TOML, secrets left out.
+
+use std::fmt::{self, Write as _};
+
+use super::{Certificate, Config, LogFormat, LogLevel, Origins, TrunkConfig};
+
+pub(super) fn effective(config: &Config) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    match write(config, &mut text) {
+        Ok(()) => text,
+        Err(fmt::Error) => String::new(),
+    }
+}
+
+fn write(config: &Config, out: &mut String) -> fmt::Result {
+    writeln!(out, "[server]\nname = {:?}", config.server.name)?;
+    web(config, out)?;
+    if let Some(sip) = &config.sip {
+        writeln!(
+            out,
+            "[sip]\nlisten = \"{}\"\nadvertise = \"{}\"",
+            sip.listen, sip.advertise
+        )?;
+    }
+    media(config, out)?;
+    let level = match config.log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let format = match config.log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    writeln!(out, "[log]\nlevel = \"{level}\"\nformat = \"{format}\"")?;
+    let lines = &config.lines;
+    writeln!(
+        out,
+        "[lines]\ndomain = {:?}\nrealm = {:?}",
+        lines.domain, lines.realm
+    )?;
+    writeln!(
+        out,
+        "echo = {:?}",
+        lines.echo.as_deref().unwrap_or_default()
+    )?;
+    for entry in &config.trunks {
+        trunk(entry, out)?;
+    }
+    for realm in &config.realms {
+        let trunk = config
+            .trunks
+            .get(realm.trunk)
+            .map_or("", |trunk| trunk.name.as_str());
+        writeln!(
+            out,
+            "[[realm]]\ndomain = {:?}\ntrunk = {trunk:?}",
+            realm.domain
+        )?;
+        writeln!(out, "registration = \"contact\"")?;
+    }
+    for line in &lines.entries {
+        writeln!(
+            out,
+            "[[line]]\nnumber = {:?}\nname = {:?}",
+            line.number, line.name
+        )?;
+        writeln!(out, "password = \"…\"")?;
+    }
+    Ok(())
+}
+
+fn web(config: &Config, out: &mut String) -> fmt::Result {
+    let web = &config.web;
+    let listen: Vec<String> = web.listen.iter().map(|l| l.address.to_string()).collect();
+    writeln!(out, "[web]\nlisten = {listen:?}")?;
+    let secure = web.listen.iter().filter(|listener| listener.secure).count();
+    let tls = if secure == 0 {
+        "off"
+    } else if secure == listen.len() {
+        "on"
+    } else {
+        "auto"
+    };
+    writeln!(out, "tls = \"{tls}\"")?;
+    if let Certificate::Files {
+        certificate,
+        private_key,
+    } = &web.certificate
+    {
+        writeln!(
+            out,
+            "certificate = {certificate:?}\nprivate_key = {private_key:?}"
+        )?;
+    }
+    match &web.origins {
+        Origins::Any => writeln!(out, "origins = [\"*\"]")?,
+        Origins::SameAnd(list) => writeln!(out, "origins = {list:?}")?,
+    }
+    writeln!(out, "path = {:?}", web.path)?;
+    writeln!(out, "connections_max = {}", web.connections_max)?;
+    writeln!(
+        out,
+        "connections_per_source_max = {}",
+        web.connections_per_source_max
+    )?;
+    let handshakes = web.handshakes_per_second_per_source;
+    writeln!(out, "handshakes_per_second_per_source = {handshakes}")?;
+    writeln!(out, "messages_per_second = {}", web.messages_per_second)
+}
+
+fn media(config: &Config, out: &mut String) -> fmt::Result {
+    let media = &config.media;
+    writeln!(out, "[media]\nbrowser_bind = \"{}\"", media.browser_bind)?;
+    writeln!(out, "browser_advertise = \"{}\"", media.browser_advertise)?;
+    writeln!(out, "browser_port = {}", media.browser_port)?;
+    writeln!(out, "trunk_bind = \"{}\"", media.trunk_bind)?;
+    writeln!(out, "trunk_advertise = \"{}\"", media.trunk_advertise)?;
+    writeln!(out, "rtp_port_min = {}", media.rtp_ports.first)?;
+    writeln!(out, "rtp_port_max = {}", media.rtp_ports.last)?;
+    match media.cores.iter().copied().collect::<Option<Vec<usize>>>() {
+        Some(cores) => writeln!(out, "cores = {cores:?}")?,
+        None => writeln!(out, "cores = {}", media.cores.len())?,
+    }
+    writeln!(out, "flows_max = {}", media.flows_max)?;
+    writeln!(out, "silent_after_s = {}", media.silent_after.as_secs())?;
+    writeln!(out, "backend = \"{}\"", media.backend)?;
+    writeln!(out, "browser_dscp = {}", media.io.browser_dscp)?;
+    writeln!(out, "trunk_dscp = {}", media.io.trunk_dscp)?;
+    let busy_poll_us = media.io.busy_poll.map_or(0, |time| time.as_micros());
+    writeln!(out, "busy_poll_us = {busy_poll_us}")
+}
+
+fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "[[trunk]]\nname = {:?}\ntarget = \"{}\"",
+        trunk.name, trunk.target
+    )?;
+    if let Some(route) = &trunk.route {
+        writeln!(out, "route = \"{route}\"")?;
+    }
+    writeln!(
+        out,
+        "domain = {:?}\ncodecs = {:?}",
+        trunk.domain, trunk.codecs
+    )?;
+    writeln!(
+        out,
+        "video = {}\ntelephone_event = {}",
+        trunk.video, trunk.telephone_event
+    )
+}

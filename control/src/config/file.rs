@@ -1,0 +1,221 @@
+//! The file as it is written: every key optional where it has a default, nothing checked yet but
+//! its type.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use toml::Spanned;
+
+use super::{ConfigError, LogFormat, LogLevel, Registration, Secret};
+
+/// A value that remembers where it was written, for messages.
+pub(super) type At<T> = Option<Spanned<T>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) server: Server,
+    pub(super) web: Web,
+    pub(super) sip: Sip,
+    pub(super) media: Media,
+    pub(super) log: Log,
+    pub(super) trunk: Vec<Trunk>,
+    pub(super) realm: Vec<Realm>,
+    pub(super) lines: Lines,
+    pub(super) line: Vec<Line>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) name: At<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Web {
+    pub(super) listen: At<OneOrMore>,
+    pub(super) tls: Option<Tls>,
+    pub(super) certificate: At<String>,
+    pub(super) private_key: At<String>,
+    pub(super) origins: At<Vec<String>>,
+    pub(super) path: At<String>,
+    pub(super) connections_max: At<usize>,
+    pub(super) connections_per_source_max: At<usize>,
+    pub(super) handshakes_per_second_per_source: At<u32>,
+    pub(super) messages_per_second: At<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tls {
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sip {
+    pub(super) listen: At<String>,
+    pub(super) advertise: At<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Media {
+    pub(super) browser_bind: At<String>,
+    pub(super) browser_advertise: At<String>,
+    pub(super) browser_port: At<u16>,
+    pub(super) trunk_bind: At<String>,
+    pub(super) trunk_advertise: At<String>,
+    pub(super) rtp_port_min: At<u16>,
+    pub(super) rtp_port_max: At<u16>,
+    pub(super) cores: At<Cores>,
+    pub(super) flows_max: At<usize>,
+    pub(super) silent_after_s: At<u64>,
+    pub(super) backend: At<String>,
+    pub(super) browser_dscp: At<u8>,
+    pub(super) trunk_dscp: At<u8>,
+    pub(super) busy_poll_us: At<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) level: Option<LogLevel>,
+    pub(super) format: Option<LogFormat>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trunk {
+    pub(super) name: Spanned<String>,
+    pub(super) target: Spanned<String>,
+    pub(super) route: At<String>,
+    pub(super) domain: At<String>,
+    pub(super) codecs: At<Vec<String>>,
+    #[serde(default)]
+    pub(super) video: bool,
+    #[serde(default = "yes")]
+    pub(super) telephone_event: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Realm {
+    pub(super) domain: Spanned<String>,
+    pub(super) trunk: Spanned<String>,
+    pub(super) registration: Option<Registration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lines {
+    pub(super) domain: At<String>,
+    pub(super) realm: At<String>,
+    pub(super) echo: At<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) number: Spanned<String>,
+    pub(super) password: Secret,
+    pub(super) name: At<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) fn parse(name: &str, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::from_toml(name, text, &error))
+}
+
+impl File {
+    /// What the demo differs in from an empty file.
+    pub(super) fn demo() -> Self {
+        let media = Media {
+            browser_port: Some(Spanned::new(0..0, 0)),
+            ..Media::default()
+        };
+        Self {
+            media,
+            ..Self::default()
+        }
+    }
+}
+
+/// One text, or a list of texts.
+#[derive(Debug)]
+pub(super) struct OneOrMore(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMore(texts))
+            }
+        }
+        deserializer.deserialize_any(Texts)
+    }
+}
+
+/// How many workers, or the cores that they are pinned to.
+#[derive(Debug)]
+pub(super) enum Cores {
+    Count(u64),
+    Pinned(Vec<usize>),
+}
+
+impl<'de> Deserialize<'de> for Cores {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+        impl<'de> Visitor<'de> for Numbers {
+            type Value = Cores;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of workers or a list of core numbers")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<Cores, E> {
+                let unexpected = serde::de::Unexpected::Signed(count);
+                let count = u64::try_from(count);
+                count
+                    .map(Cores::Count)
+                    .map_err(|_| E::invalid_value(unexpected, &self))
+            }
+
+            fn visit_u64<E>(self, count: u64) -> Result<Cores, E> {
+                Ok(Cores::Count(count))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Cores, A::Error> {
+                let mut cores = Vec::new();
+                while let Some(core) = list.next_element()? {
+                    cores.push(core);
+                }
+                Ok(Cores::Pinned(cores))
+            }
+        }
+        deserializer.deserialize_any(Numbers)
+    }
+}

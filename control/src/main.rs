@@ -1,0 +1,156 @@
+//! `ringway`: arguments, configuration, start.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use control::config::Config;
+use control::{explain, shell};
+
+/// A WebRTC edge for carriers: SIP over WebSocket and DTLS-SRTP on one side, SIP over UDP and RTP
+/// on the other. Without --config: a demo on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "ringway", version)]
+struct Arguments {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says whether a configuration file is valid, and prints what would be in effect
+    CheckConfig {
+        /// Configuration file (TOML)
+        file: PathBuf,
+    },
+    /// Says how SIP messages are understood, header by header, or why and where they are refused;
+    /// the exit status is 1 if one is refused. Secrets are not repeated
+    Explain {
+        /// Files with one message each; - is standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The files are session descriptions
+        #[arg(long)]
+        sdp: bool,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+        /// Take line feeds for CRLF: for messages that were copied from a log
+        #[arg(long)]
+        crlf: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match (arguments.command, arguments.config) {
+        (Some(Command::CheckConfig { file }), _) => check_config(&file),
+        (
+            Some(Command::Explain {
+                files,
+                sdp,
+                json,
+                crlf,
+            }),
+            _,
+        ) => match explain(&files, sdp, json, crlf) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(message) => Err(message),
+        },
+        (None, file) => run(file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // Nobody is left to be told when standard error is closed.
+            drop(writeln!(io::stderr(), "ringway: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn run(file: Option<PathBuf>) -> Result<(), String> {
+    let config = match file {
+        Some(file) => Config::load(&file, &env),
+        None => {
+            let passwords = shell::demo_passwords().map_err(|error| error.to_string())?;
+            Config::demo(passwords, shell::host_address(), &env)
+        }
+    };
+    shell::run(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
+fn check_config(file: &Path) -> Result<(), String> {
+    let config = Config::load(file, &env).map_err(|error| error.to_string())?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} is valid\n\n{}", file.display(), config.effective())
+        .map_err(|error| error.to_string())
+}
+
+/// Prints what files mean; true if none is refused.
+fn explain(files: &[PathBuf], sdp: bool, json: bool, crlf: bool) -> Result<bool, String> {
+    let explained = files.iter().map(|file| {
+        let bytes = read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let bytes = if crlf { with_crlf(&bytes) } else { bytes };
+        let explanation = if sdp {
+            explain::session_description(&bytes)
+        } else {
+            explain::message(&bytes.into())
+        };
+        Ok((file.display().to_string(), explanation))
+    });
+    let explained: Vec<_> = explained.collect::<Result<_, String>>()?;
+    print_explained(&explained, json).map_err(|error| error.to_string())?;
+    Ok(explained
+        .iter()
+        .all(|(_, explanation)| explanation.is_accepted()))
+}
+
+fn print_explained(explained: &[(String, explain::Explanation)], json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let row = |(file, explanation): &(String, _)| serde_json::json!({ "file": file, "explanation": explanation });
+        let rows: Vec<_> = explained.iter().map(row).collect();
+        serde_json::to_writer_pretty(&mut out, &rows)?;
+        return writeln!(out);
+    }
+    for (index, (file, explanation)) in explained.iter().enumerate() {
+        if explained.len() > 1 {
+            let gap = if index == 0 { "" } else { "\n" };
+            writeln!(out, "{gap}== {file}")?;
+        }
+        write!(out, "{explanation}")?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Puts a carriage return in front of each line feed that has none.
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
+    for byte in bytes {
+        if *byte == b'\n' && out.last() != Some(&b'\r') {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out
+}

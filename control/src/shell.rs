@@ -1,0 +1,38 @@
+//! The shell: everything of the control plane that touches the world.
+//!
+//! Sockets, the clock, threads, signals and the log are here and nowhere else. [`run`] starts
+//! them; one task owns the brain and asks it for every decision ([`Brain`]):
+//!
+//! ```text
+//! websocket.rs ─┐                                  ┌─► websocket.rs, udp.rs
+//! udp.rs ───────┤   Arrival     drive.rs   Output  ├─► media workers
+//! workers.rs ───┼──────────────► Brain ────────────┼─► handshakes.rs
+//! handshakes.rs ┤                                  └─► log.rs
+//! signals.rs ───┘
+//! ```
+//!
+//! Everything goes through bounded queues. A browser that does not read is closed; one that sends
+//! too much is read more slowly.
+
+mod admission;
+mod arrival;
+mod brain;
+mod clock;
+mod drive;
+mod handshakes;
+mod http;
+mod log;
+mod page;
+mod rate;
+mod run;
+mod signals;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod udp;
+mod upgrade;
+mod websocket;
+mod workers;
+
+pub use brain::Brain;
+pub use run::{RunError, demo_passwords, host_address, resolve_host, run};

@@ -1,0 +1,35 @@
+//! What the tasks of the shell tell the one that owns the brain.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use dataplane::link::Event;
+
+use super::websocket::OutgoingQueue;
+use crate::engine::input::{ConnectionId, Peer};
+use crate::media::handshake::HandshakeEvent;
+
+/// Something happened at a socket, a queue, or a signal handler.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// A WebSocket passed its handshake.
+    Opened {
+        connection: ConnectionId,
+        remote: SocketAddr,
+        secure: bool,
+        /// Where messages to it go.
+        outgoing: OutgoingQueue,
+    },
+    /// A WebSocket is gone.
+    Closed { connection: ConnectionId },
+    /// A SIP message; keep-alives are answered before.
+    Message { peer: Peer, bytes: Bytes },
+    /// A media worker reports.
+    Media(Event),
+    /// The handshake thread reports.
+    Handshake(HandshakeEvent),
+    /// A media worker ended though nobody asked it to.
+    WorkerEnded { worker: usize },
+    /// The process was asked to stop.
+    Stop,
+}

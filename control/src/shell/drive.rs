@@ -1,0 +1,238 @@
+//! The task that owns the brain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tracing::{debug, error};
+
+use super::arrival::Arrival;
+use super::handshakes::HandshakeLink;
+use super::http::Web;
+use super::websocket::OutgoingQueue;
+use super::workers::WorkerLink;
+use super::{Brain, clock, log, udp};
+use crate::engine::input::{ConnectionId, Input, Peer};
+use crate::engine::output::Output;
+use crate::limits::{
+    ARRIVALS_PER_TURN_MAX, BRAIN_STOPS_WITHIN, COMMAND_RETRY_AFTER, WEBSOCKETS_CLOSE_WITHIN,
+};
+
+/// Longest sleep when the brain has no timer.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The brain, and all ways out.
+pub(super) struct Driver<B> {
+    brain: B,
+    web: Arc<Web>,
+    udp: Option<Arc<UdpSocket>>,
+    workers: Vec<WorkerLink>,
+    handshakes: Option<HandshakeLink>,
+    connections: BTreeMap<ConnectionId, OutgoingQueue>,
+    /// Set once the process is asked to stop: the brain has until then.
+    stop_at: Option<Instant>,
+    /// A media worker has ended by itself.
+    failed: bool,
+}
+
+impl<B: Brain> Driver<B> {
+    pub(super) fn new(
+        brain: B,
+        web: Arc<Web>,
+        udp: Option<Arc<UdpSocket>>,
+        workers: Vec<WorkerLink>,
+        handshakes: Option<HandshakeLink>,
+    ) -> Self {
+        let connections = BTreeMap::new();
+        Self {
+            brain,
+            web,
+            udp,
+            workers,
+            handshakes,
+            connections,
+            stop_at: None,
+            failed: false,
+        }
+    }
+
+    /// Runs until the brain has stopped. False when that was not asked for: a media worker failed.
+    pub(super) async fn drive(mut self, mut arrivals: mpsc::Receiver<Arrival>) -> bool {
+        loop {
+            let now = clock::now();
+            if self.brain.poll_timeout().is_some_and(|at| at <= now) {
+                self.brain.handle_timeout(now);
+                self.carry_out(now);
+            }
+            if self.is_over(now) {
+                break;
+            }
+            let wake_at = self.wake_at(now);
+            tokio::select! {
+                arrival = arrivals.recv() => {
+                    let Some(arrival) = arrival else { break };
+                    self.take(arrival, &mut arrivals);
+                }
+                () = tokio::time::sleep_until(wake_at.into()) => {}
+            }
+            self.retry();
+        }
+        let failed = self.failed;
+        self.close_connections(arrivals).await;
+        !failed
+    }
+
+    /// Handles one arrival and some of those behind it.
+    fn take(&mut self, first: Arrival, arrivals: &mut mpsc::Receiver<Arrival>) {
+        let now = clock::now();
+        self.handle(now, first);
+        for _ in 1..ARRIVALS_PER_TURN_MAX {
+            let Ok(next) = arrivals.try_recv() else {
+                return;
+            };
+            self.handle(now, next);
+        }
+    }
+
+    fn handle(&mut self, now: Instant, arrival: Arrival) {
+        let input = match arrival {
+            Arrival::Opened {
+                connection,
+                remote,
+                secure,
+                outgoing,
+            } => {
+                self.connections.insert(connection, outgoing);
+                Input::ConnectionOpened {
+                    connection,
+                    remote,
+                    secure,
+                }
+            }
+            Arrival::Closed { connection } => {
+                self.connections.remove(&connection);
+                Input::ConnectionClosed { connection }
+            }
+            Arrival::Message { peer, bytes } => Input::Message { peer, bytes },
+            Arrival::Media(event) => Input::Media(event),
+            Arrival::Handshake(event) => Input::Handshake(event),
+            Arrival::WorkerEnded { worker } => {
+                error!(worker, "a media worker has ended: the process stops");
+                self.failed = true;
+                return self.stop(now);
+            }
+            Arrival::Stop => return self.stop(now),
+        };
+        self.brain.handle_input(now, input);
+        self.carry_out(now);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if self.stop_at.is_none() {
+            self.stop_at = Some(now + BRAIN_STOPS_WITHIN);
+            self.web.drain();
+            self.brain.handle_input(now, Input::Stop);
+            self.carry_out(now);
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant) {
+        while let Some(output) = self.brain.poll_output() {
+            match output {
+                Output::Send {
+                    peer: Peer::WebSocket(connection),
+                    bytes,
+                } => match self.connections.get(&connection) {
+                    Some(outgoing) => outgoing.send(bytes),
+                    None => debug!(connection = connection.0, "no such WebSocket any more"),
+                },
+                Output::Send {
+                    peer: Peer::Udp(to),
+                    bytes,
+                } => {
+                    if let Some(socket) = &self.udp {
+                        udp::send(socket, to, &bytes);
+                    }
+                }
+                Output::Close {
+                    connection,
+                    code,
+                    reason,
+                } => {
+                    if let Some(outgoing) = self.connections.get(&connection) {
+                        outgoing.close(code, reason);
+                    }
+                }
+                Output::Media { worker, command } => {
+                    let worker = self.workers.get_mut(usize::from(worker));
+                    if let Some(refusal) = worker.and_then(|worker| worker.send(command)) {
+                        self.brain.handle_input(now, Input::Media(refusal));
+                    }
+                }
+                Output::Handshake(command) => {
+                    if let Some(handshakes) = &mut self.handshakes {
+                        handshakes.send(command);
+                    }
+                }
+                Output::Log(line) => log::write(&line),
+            }
+        }
+    }
+
+    fn retry(&mut self) {
+        for worker in &mut self.workers {
+            if worker.is_behind() && !worker.retry() {
+                debug!("a media worker has more commands than it takes");
+            }
+        }
+        if let Some(handshakes) = self.handshakes.as_mut().filter(|h| h.is_behind())
+            && !handshakes.retry()
+        {
+            debug!("the handshake thread has more commands than it takes");
+        }
+    }
+
+    /// Ends every WebSocket, and gives each a moment to be told.
+    async fn close_connections(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
+        for outgoing in self.connections.values() {
+            outgoing.close(1001, "going away");
+        }
+        let all_closed = async {
+            while !self.connections.is_empty() {
+                match arrivals.recv().await {
+                    Some(Arrival::Closed { connection }) => {
+                        self.connections.remove(&connection);
+                    }
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        if tokio::time::timeout(WEBSOCKETS_CLOSE_WITHIN, all_closed)
+            .await
+            .is_err()
+        {
+            debug!("some WebSockets did not close in time");
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.stop_at
+            .is_some_and(|at| at <= now || self.brain.is_stopped())
+    }
+
+    fn wake_at(&self, now: Instant) -> Instant {
+        let behind = self.workers.iter().any(WorkerLink::is_behind)
+            || self
+                .handshakes
+                .as_ref()
+                .is_some_and(HandshakeLink::is_behind);
+        let retry = now + if behind { COMMAND_RETRY_AFTER } else { IDLE };
+        [self.brain.poll_timeout(), self.stop_at]
+            .into_iter()
+            .flatten()
+            .fold(retry, Instant::min)
+    }
+}

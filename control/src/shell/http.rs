@@ -1,0 +1,263 @@
+//! The listener for browsers: HTTP/1.1 with or without TLS, and the way from there to a WebSocket.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use super::admission::{Admission, Admitted};
+use super::arrival::Arrival;
+use super::page::{self, Answer, Pages};
+use super::websocket::{self, Connection};
+use super::{clock, upgrade};
+use crate::config::{Config, Origins};
+use crate::engine::input::ConnectionId;
+use crate::limits::{
+    HTTP_CONNECTION_WITHIN, HTTP_HANDSHAKE_WITHIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX,
+};
+
+/// What all connections of browsers share.
+#[derive(Debug)]
+pub(super) struct Web {
+    pages: Pages,
+    path: String,
+    origins: Origins,
+    messages_per_second: u32,
+    admission: Arc<Admission>,
+    arrivals: mpsc::Sender<Arrival>,
+    next_connection: AtomicU64,
+    draining: AtomicBool,
+    /// Life of a connection that becomes no WebSocket.
+    pub(super) http_within: Duration,
+}
+
+/// One TCP connection of a browser.
+#[derive(Debug)]
+struct Visitor {
+    web: Arc<Web>,
+    remote: SocketAddr,
+    local: bool,
+    secure: bool,
+    admitted: Arc<Admitted>,
+}
+
+impl Web {
+    pub(super) fn new(config: &Config, arrivals: mpsc::Sender<Arrival>) -> Self {
+        let web = &config.web;
+        let admission = Admission::new(
+            web.connections_max,
+            web.connections_per_source_max,
+            web.handshakes_per_second_per_source,
+        );
+        Self {
+            pages: Pages::new(config),
+            path: web.path.clone(),
+            origins: web.origins.clone(),
+            messages_per_second: web.messages_per_second,
+            admission: Arc::new(admission),
+            arrivals,
+            next_connection: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+            http_within: HTTP_CONNECTION_WITHIN,
+        }
+    }
+
+    /// From now on `/health` says 503 and no new WebSocket is opened.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Accepts connections for ever.
+pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    loop {
+        let (stream, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // No descriptors left, usually: wait for some to be closed.
+                warn!(%error, "cannot accept connections of browsers");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        match web.admission.admit(remote.ip(), clock::now()) {
+            Ok(admitted) => {
+                let web = Arc::clone(&web);
+                tokio::spawn(greet(web, stream, remote, tls.clone(), admitted));
+            }
+            Err(reason) => {
+                debug!(%remote, ?reason, "connection refused");
+                if tls.is_none() {
+                    turn_away(&stream);
+                }
+            }
+        }
+    }
+}
+
+/// Says in plain HTTP that there is no room, as far as that can be said without waiting.
+fn turn_away(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+        Content-Length: 0\r\nConnection: close\r\n\r\n";
+    if let Err(error) = stream.try_write(ANSWER) {
+        debug!(%error, "cannot turn a connection away");
+    }
+}
+
+async fn greet(
+    web: Arc<Web>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    admitted: Admitted,
+) {
+    let here = stream.local_addr();
+    let local = remote.ip().is_loopback() && here.is_ok_and(|here| here.ip().is_loopback());
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%remote, %error, "cannot set TCP_NODELAY");
+    }
+    let secure = tls.is_some();
+    let visitor = Arc::new(Visitor {
+        web,
+        remote,
+        local,
+        secure,
+        admitted: Arc::new(admitted),
+    });
+    let Some(tls) = tls else {
+        return serve(visitor, stream).await;
+    };
+    match tokio::time::timeout(HTTP_HANDSHAKE_WITHIN, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(visitor, stream).await,
+        Ok(Err(error)) => debug!(%remote, %error, "TLS handshake failed"),
+        Err(_) => debug!(%remote, "TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(visitor: Arc<Visitor>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let remote = visitor.remote;
+    let within = visitor.web.http_within;
+    let service = service_fn(move |request| {
+        let answer = answer(&visitor, request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HANDSHAKE_WITHIN)
+        .max_buf_size(HTTP_HEAD_BYTES_MAX)
+        .max_headers(HTTP_HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    match tokio::time::timeout(within, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%remote, %error, "HTTP connection ended"),
+        Err(_) => debug!(%remote, "HTTP connection took too long"),
+    }
+}
+
+fn answer(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer {
+    let web = &visitor.web;
+    let path = request.uri().path();
+    let draining = web.draining.load(Ordering::Relaxed);
+    let is_websocket_path = path == web.path || path == "/";
+    if upgrade::is_wanted(request.headers()) {
+        if !is_websocket_path {
+            return page::text(
+                StatusCode::NOT_FOUND,
+                "there is no WebSocket at this path\n",
+            );
+        }
+        if draining {
+            return page::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        }
+        return open_websocket(visitor, request);
+    }
+    if path == web.path && path != "/" {
+        return upgrade_required("this is a WebSocket; the web phone is at /\n");
+    }
+    web.pages.answer(
+        request.method(),
+        path,
+        request.headers(),
+        visitor.local,
+        draining,
+    )
+}
+
+fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer {
+    let web = &visitor.web;
+    let (method, version) = (request.method(), request.version());
+    let accept = match upgrade::check(method, version, request.headers(), &web.origins) {
+        Ok(accept) => accept,
+        Err(refusal) => {
+            debug!(remote = %visitor.remote, ?refusal, "WebSocket refused");
+            if refusal.status() == StatusCode::UPGRADE_REQUIRED {
+                return upgrade_required(refusal.text());
+            }
+            return page::text(refusal.status(), refusal.text());
+        }
+    };
+    let connection = Connection {
+        id: ConnectionId(web.next_connection.fetch_add(1, Ordering::Relaxed)),
+        remote: visitor.remote,
+        secure: visitor.secure,
+        arrivals: web.arrivals.clone(),
+        messages_per_second: web.messages_per_second,
+    };
+    let admitted = Arc::clone(&visitor.admitted);
+    tokio::spawn(async move {
+        match hyper::upgrade::on(request).await {
+            Ok(upgraded) => websocket::serve(TokioIo::new(upgraded), connection).await,
+            Err(error) => debug!(remote = %connection.remote, %error, "WebSocket did not open"),
+        }
+        drop(admitted);
+    });
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    headers.insert(
+        header::SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static("sip"),
+    );
+    answer
+}
+
+/// 426, which names the version that is spoken here (RFC 6455 section 4.4).
+fn upgrade_required(text: &'static str) -> Answer {
+    let mut answer = page::text(StatusCode::UPGRADE_REQUIRED, text);
+    let headers = answer.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(
+        header::SEC_WEBSOCKET_VERSION,
+        HeaderValue::from_static("13"),
+    );
+    answer
+}
+
+/// Binds a listener.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

@@ -1,0 +1,91 @@
+//! The log: text or JSON on standard error, one line when a call begins and one when it ends.
+
+use tracing::level_filters::LevelFilter;
+use tracing::{debug, info, warn};
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::engine::output::{CallBegan, CallEnded, LogLine};
+
+/// Starts the log; the first call counts.
+pub(super) fn start(config: &LogConfig) {
+    let level = match config.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false);
+    let started = match config.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if let Err(error) = started {
+        debug!(%error, "the log was started before");
+    }
+}
+
+/// Writes what the brain wants to be logged.
+pub(super) fn write(line: &LogLine) {
+    match line {
+        LogLine::CallBegan(began) => call_began(began),
+        LogLine::CallEnded(ended) => call_ended(ended),
+        LogLine::Registration {
+            address_of_record,
+            status,
+            registrar,
+        } => {
+            info!(status, registrar, "registration answered");
+            debug!(
+                status,
+                registrar, address_of_record, "registration answered"
+            );
+        }
+        LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
+        LogLine::Warning(text) => warn!("{text}"),
+    }
+}
+
+fn call_began(began: &CallBegan) {
+    info!(
+        call_id_a = began.call_id_a,
+        call_id_b = began.call_id_b,
+        direction = began.direction,
+        trunk = began.trunk,
+        "call began"
+    );
+}
+
+fn call_ended(ended: &CallEnded) {
+    let (a, b) = (&ended.leg_a, &ended.leg_b);
+    info!(
+        call_id_a = ended.began.call_id_a,
+        call_id_b = ended.began.call_id_b,
+        direction = ended.began.direction,
+        trunk = ended.began.trunk,
+        duration_ms = milliseconds(ended.duration),
+        talked_ms = ended.talked.map(milliseconds),
+        status = ended.status,
+        reason = ended.reason,
+        codec = ended.codec,
+        a_received_packets = a.received_packets,
+        a_sent_packets = a.sent_packets,
+        a_lost_packets = a.lost_packets,
+        a_jitter_us = a.jitter_us,
+        a_dropped_packets = a.dropped_packets,
+        b_received_packets = b.received_packets,
+        b_sent_packets = b.sent_packets,
+        b_lost_packets = b.lost_packets,
+        b_jitter_us = b.jitter_us,
+        b_dropped_packets = b.dropped_packets,
+        "call ended"
+    );
+}
+
+fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,195 @@
+//! What plain HTTP requests get: the web phone, its settings, and health.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::phone;
+
+/// The answer to one HTTP request.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// On every answer. The page loads nothing from elsewhere and nobody may frame it; it needs the
+/// microphone and the camera.
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         media-src 'self' blob: data:; font-src 'self'; connect-src 'self' ws: wss:; \
+         worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
+         form-action 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "microphone=(self), camera=(self)",
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+
+/// The pages of one process.
+#[derive(Debug)]
+pub(super) struct Pages {
+    settings: Bytes,
+    /// With the passwords of the demo's lines.
+    settings_of_demo: Option<Bytes>,
+}
+
+impl Pages {
+    pub(super) fn new(config: &Config) -> Self {
+        let settings = |passwords: bool| Bytes::from(settings(config, passwords).to_string());
+        Self {
+            settings: settings(false),
+            settings_of_demo: config.demo.then(|| settings(true)),
+        }
+    }
+
+    /// Answers a request that is no WebSocket handshake. `local`: both ends are on loopback.
+    pub(super) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        local: bool,
+        draining: bool,
+    ) -> Answer {
+        if method != Method::GET && method != Method::HEAD {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            answer
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/health" if draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            "/health" => text(StatusCode::OK, "ok\n"),
+            "/config.json" => self.settings(local && is_local_host(headers)),
+            path => match phone::asset(path) {
+                Some(asset) => file(asset, headers),
+                None => text(StatusCode::NOT_FOUND, "not found\n"),
+            },
+        }
+    }
+
+    fn settings(&self, local: bool) -> Answer {
+        let demo = self.settings_of_demo.as_ref().filter(|_| local);
+        let body = demo.unwrap_or(&self.settings).clone();
+        let mut answer = with_body(StatusCode::OK, "application/json", body);
+        answer
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer
+    }
+}
+
+/// The domain that the phone logs in at unless the user says otherwise.
+fn domain(config: &Config) -> &str {
+    let carrier = || {
+        let realm = config.realms.first().map(|realm| realm.domain.as_str());
+        realm.or_else(|| config.trunks.first().map(|trunk| trunk.domain.as_str()))
+    };
+    let own = config.lines.domain.as_str();
+    if config.lines.entries.is_empty() {
+        carrier().unwrap_or(own)
+    } else {
+        own
+    }
+}
+
+fn settings(config: &Config, passwords: bool) -> serde_json::Value {
+    let line = |line: &crate::config::LineConfig| json!({ "number": line.number, "password": line.password.expose(), "name": line.name });
+    let lines: Vec<_> = config
+        .lines
+        .entries
+        .iter()
+        .filter(|_| passwords)
+        .map(line)
+        .collect();
+    json!({
+        "demo": config.demo,
+        "lines": lines,
+        "domain": domain(config),
+        "echo": config.lines.echo,
+        "websocket_path": config.web.path,
+    })
+}
+
+/// True if the browser came here by a name of this machine itself. A page of a stranger whose name
+/// leads to 127.0.0.1 (DNS rebinding) has that name in `Host`.
+fn is_local_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else {
+        return false;
+    };
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+fn file(asset: &'static phone::Asset, headers: &HeaderMap) -> Answer {
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let etag = HeaderValue::from_static(asset.etag);
+    let unchanged = known.is_some_and(|known| {
+        known
+            .split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
+    });
+    let mut answer = if unchanged {
+        with_body(StatusCode::NOT_MODIFIED, asset.content_type, Bytes::new())
+    } else {
+        with_body(
+            StatusCode::OK,
+            asset.content_type,
+            Bytes::from_static(asset.bytes),
+        )
+    };
+    answer.headers_mut().insert(header::ETAG, etag);
+    // Asked for every time, so that a new version of the server has its own phone at once.
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// A short answer for people.
+pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
+    with_body(
+        status,
+        "text/plain; charset=utf-8",
+        Bytes::from_static(text.as_bytes()),
+    )
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

@@ -1,0 +1,310 @@
+//! Starts everything, in the order in which one thing needs the other, and ends it again.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+
+use crypto::dtls::Certificate;
+use crypto::random::Random;
+use dataplane::Dataplane;
+use dataplane::config::{DataplaneConfig, WorkerConfig};
+use dataplane::link::WorkerHandle;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::drive::Driver;
+use super::http::{self, Web};
+use super::tls::{self, TlsError};
+use super::workers::{self, WorkerLink};
+use super::{clock, handshakes, log, signals, udp};
+use crate::config::{Config, ConfigError, MediaConfig, PortRange, WebListener};
+use crate::engine::{Engine, EngineConfig};
+use crate::limits::ARRIVALS_MAX;
+use crate::media::handshake::Handshakes;
+use crate::media::plan::WorkerAddresses;
+
+/// Why the process could not start, or had to stop.
+#[derive(Debug)]
+pub enum RunError {
+    /// The name of a trunk has no address.
+    Config(ConfigError),
+    /// The media workers could not start; the text says what to change.
+    Dataplane(dataplane::StartError),
+    /// TLS is on, but there is no certificate that can be used.
+    Tls(TlsError),
+    /// The DTLS certificate, or randomness for it, could not be had.
+    Crypto(String),
+    /// An address of the configuration cannot be bound.
+    Bind {
+        /// What it is for: a key of the configuration.
+        key: &'static str,
+        /// Which one.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Anything else that the kernel refused.
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A media worker ended by itself.
+    WorkerEnded,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Dataplane(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Crypto(error) => write!(f, "cannot make the DTLS certificate: {error}"),
+            Self::Bind {
+                key,
+                address,
+                source,
+            } => write!(
+                f,
+                "cannot bind {key} to {address}: {source}. Choose an address of this host and a \
+                 port that no other program uses (`ss -lntup` lists them)"
+            ),
+            Self::System { what, source } => write!(f, "cannot {what}: {source}"),
+            Self::WorkerEnded => f.write_str("a media worker ended by itself"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Runs until SIGTERM or SIGINT, and until the calls have been ended after that.
+///
+/// # Errors
+/// Something could not be started, or a media worker failed.
+pub fn run(mut config: Config) -> Result<(), RunError> {
+    log::start(&config.log);
+    let ipv4 = config.sip.as_ref().is_none_or(|sip| sip.listen.is_ipv4());
+    config
+        .resolve(&|host, port| resolve_host(host, port, ipv4))
+        .map_err(RunError::Config)?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        demo = config.demo,
+        "ringway starts"
+    );
+    // Lines are people: their numbers and names, which come last, are not for the log.
+    info!(count = config.lines.entries.len(), "built-in lines");
+    for line in config
+        .effective()
+        .lines()
+        .take_while(|line| *line != "[[line]]")
+    {
+        info!("configuration: {line}");
+    }
+    let dataplane = dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
+    for warning in &dataplane.warnings {
+        warn!("{warning}");
+    }
+    for (index, worker) in dataplane.workers.iter().enumerate() {
+        let (backend, browser) = (worker.backend(), worker.browser_address());
+        info!(index, %backend, %browser, "media worker runs");
+    }
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .thread_name("control")
+        .build()
+        .map_err(|source| RunError::System {
+            what: "start threads",
+            source,
+        })?;
+    let outcome = runtime.block_on(serve(config, &dataplane));
+    runtime.shutdown_background();
+    match (outcome, dataplane.stop()) {
+        (Ok(()), Err(source)) => Err(RunError::System {
+            what: "run the media workers",
+            source,
+        }),
+        (outcome, _) => outcome,
+    }
+}
+
+async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let certificate = Certificate::generate().map_err(|e| RunError::Crypto(e.to_string()))?;
+    let random = Random::from_system().map_err(|e| RunError::Crypto(e.to_string()))?;
+    let config = Arc::new(config);
+    let (sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
+    signals::watch(sender.clone()).map_err(system("wait for signals"))?;
+
+    let socket = match &config.sip {
+        None => None,
+        Some(sip) => {
+            let bind = |source| RunError::Bind {
+                key: "`listen` of [sip]",
+                address: sip.listen,
+                source,
+            };
+            let socket = Arc::new(udp::bind(sip.listen).map_err(bind)?);
+            tokio::spawn(udp::receive(Arc::clone(&socket), sender.clone()));
+            Some(socket)
+        }
+    };
+    let workers = dataplane.workers.clone();
+    for (index, worker) in workers.iter().cloned().enumerate() {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            if let Err(error) = workers::watch(index, worker, sender).await {
+                error!(%error, worker = index, "cannot wait for the events of a media worker");
+            }
+        });
+    }
+    let sessions_max = config.media.flows_max.saturating_mul(workers.len());
+    let fingerprint = certificate.fingerprint();
+    let handshakes = Handshakes::new(certificate, sessions_max);
+    let handshakes = handshakes::start(handshakes, workers.clone(), sender.clone())
+        .map_err(system("start the handshake thread"))?;
+
+    let engine = Engine::new(EngineConfig {
+        config: Arc::clone(&config),
+        workers: addresses(&config.media, &workers),
+        fingerprint,
+        random,
+        now: clock::now(),
+    });
+    let web = Arc::new(Web::new(&config, sender));
+    let listeners = listen(&config, &web).await?;
+    announce(&config, &listeners);
+    let links = workers.into_iter().map(WorkerLink::new).collect();
+    let driver = Driver::new(engine, web, socket, links, Some(handshakes));
+    // On a task of its own: the thread that blocks on us serves no sockets.
+    match tokio::spawn(driver.drive(arrivals)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(RunError::WorkerEnded),
+        Err(error) => Err(RunError::System {
+            what: "go on",
+            source: io::Error::other(error),
+        }),
+    }
+}
+
+/// What peers are told about each worker.
+fn addresses(media: &MediaConfig, workers: &[WorkerHandle]) -> Vec<WorkerAddresses> {
+    let shares = (0..).map_while(|index| media.rtp_ports_of(index));
+    let address = |(worker, share): (&WorkerHandle, PortRange)| WorkerAddresses {
+        browser: SocketAddr::new(media.browser_advertise, worker.browser_address().port()),
+        trunk: media.trunk_advertise,
+        ports: share.first..=share.last,
+    };
+    workers.iter().zip(shares).map(address).collect()
+}
+
+/// Binds all web listeners and serves them.
+async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, RunError> {
+    let addresses: Vec<IpAddr> = config
+        .web
+        .listen
+        .iter()
+        .map(|listener| listener.address.ip())
+        .chain([config.media.browser_advertise])
+        .collect();
+    let mut acceptor = None;
+    if config.web.listen.iter().any(|listener| listener.secure) {
+        let tls = tls::acceptor(&config.web.certificate, &["localhost"], &addresses);
+        acceptor = Some(tls.map_err(RunError::Tls)?);
+    }
+    let mut bound = Vec::new();
+    for listener in &config.web.listen {
+        let bind = |source| RunError::Bind {
+            key: "`listen` of [web]",
+            address: listener.address,
+            source,
+        };
+        let socket = http::bind(listener.address).await.map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        let tls = acceptor.clone().filter(|_| listener.secure);
+        tokio::spawn(http::listen(Arc::clone(web), socket, tls));
+        bound.push(WebListener {
+            address,
+            secure: listener.secure,
+        });
+    }
+    Ok(bound)
+}
+
+/// Tells the person at the terminal where the web phone is.
+fn announce(config: &Config, listeners: &[WebListener]) {
+    let mut out = io::stdout().lock();
+    for listener in listeners {
+        let mut address = listener.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(config.media.browser_advertise);
+        }
+        let scheme = if listener.secure { "https" } else { "http" };
+        let written = writeln!(out, "ringway: web phone at {scheme}://{address}/");
+        if let Err(error) = written.and_then(|()| out.flush()) {
+            info!(%error, "standard output is closed");
+        }
+    }
+}
+
+fn dataplane_config(config: &Config) -> DataplaneConfig {
+    let MediaConfig {
+        browser_bind,
+        browser_port,
+        trunk_bind,
+        ..
+    } = config.media;
+    let worker = |(index, core): (u16, &Option<usize>)| {
+        let port = if browser_port == 0 {
+            0
+        } else {
+            browser_port.saturating_add(index)
+        };
+        WorkerConfig {
+            core: *core,
+            browser_bind: (browser_bind, port).into(),
+            trunk_bind,
+        }
+    };
+    DataplaneConfig {
+        workers: (0..).zip(&config.media.cores).map(worker).collect(),
+        flows_max: config.media.flows_max,
+        silent_after: config.media.silent_after,
+        backend: config.media.backend,
+        io: config.media.io,
+    }
+}
+
+/// Asks the system's resolver for the addresses of a host, of one family.
+///
+/// # Errors
+/// The resolver has no answer.
+pub fn resolve_host(host: &str, port: u16, ipv4: bool) -> io::Result<Vec<SocketAddr>> {
+    let addresses = (host, port).to_socket_addrs()?;
+    Ok(addresses
+        .filter(|address| address.is_ipv4() == ipv4)
+        .collect())
+}
+
+/// The address that this host speaks to others with: that of its default route. `None` without
+/// one. Nothing is sent for it.
+#[must_use]
+pub fn host_address() -> Option<IpAddr> {
+    // A socket that is connected to a documentation address (RFC 5737) knows its own.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// Passwords of the demo's two lines: new ones for every start.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn demo_passwords() -> Result<[String; 2], RunError> {
+    let mut random = Random::from_system().map_err(|e| RunError::Crypto(e.to_string()))?;
+    Ok([random.hex_text(12), random.hex_text(12)])
+}

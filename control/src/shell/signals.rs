@@ -1,0 +1,42 @@
+//! SIGTERM and SIGINT.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use super::arrival::Arrival;
+use crate::limits::PROCESS_STOPS_WITHIN;
+
+/// Waits for the first signal that asks the process to stop, then tells the brain. From then on
+/// the process ends within [`PROCESS_STOPS_WITHIN`], even if everything else hangs.
+pub(super) fn watch(arrivals: mpsc::Sender<Arrival>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "stopping: calls are ended");
+        guard_the_end();
+        if arrivals.send(Arrival::Stop).await.is_err() {
+            error!("the brain has gone already");
+        }
+    });
+    Ok(())
+}
+
+fn guard_the_end() {
+    let guard = std::thread::Builder::new().name("end-guard".to_owned());
+    #[expect(clippy::disallowed_methods, reason = "this thread only waits")]
+    let started = guard.spawn(|| {
+        std::thread::sleep(PROCESS_STOPS_WITHIN);
+        std::process::exit(0);
+    });
+    if let Err(error) = started {
+        error!(%error, "cannot start a thread");
+        std::process::exit(0);
+    }
+}

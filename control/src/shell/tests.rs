@@ -1,0 +1,582 @@
+//! The shell with real sockets on loopback and a stand-in for the brain.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::arrival::Arrival;
+use super::drive::Driver;
+use super::http::Web;
+use super::{Brain, http, tls, udp};
+use crate::config::{Certificate, Config};
+use crate::engine::input::{Input, Peer};
+use crate::engine::output::Output;
+use crate::limits::{HTTP_CONNECTION_WITHIN, OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
+
+/// Nothing on loopback takes this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says what it hears to whom it hears it from; `close` closes, `binary` and `flood` are answered
+/// with what they name.
+#[derive(Debug, Default)]
+struct Parrot {
+    outputs: VecDeque<Output>,
+    stopped: bool,
+}
+
+impl Brain for Parrot {
+    fn handle_input(&mut self, _now: Instant, input: Input) {
+        match input {
+            Input::Message { peer, bytes } => self.hear(peer, bytes),
+            Input::Stop => self.stopped = true,
+            Input::ConnectionOpened { .. }
+            | Input::ConnectionClosed { .. }
+            | Input::Media(_)
+            | Input::Handshake(_) => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+}
+
+impl Parrot {
+    fn hear(&mut self, peer: Peer, bytes: Bytes) {
+        match (&*bytes, peer) {
+            (b"close", Peer::WebSocket(connection)) => {
+                self.outputs.push_back(Output::Close {
+                    connection,
+                    code: 1002,
+                    reason: "asked",
+                });
+            }
+            (b"binary", _) => {
+                let bytes = Bytes::from_static(b"\xFF\xFE");
+                self.outputs.push_back(Output::Send { peer, bytes });
+            }
+            (b"flood", _) => {
+                let bytes = Bytes::from(vec![b'x'; WEBSOCKET_MESSAGE_BYTES_MAX / 2]);
+                for _ in 0..=OUTGOING_BYTES_MAX / bytes.len() {
+                    self.outputs.push_back(Output::Send {
+                        peer,
+                        bytes: bytes.clone(),
+                    });
+                }
+            }
+            _ => self.outputs.push_back(Output::Send { peer, bytes }),
+        }
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    arrivals: mpsc::Sender<Arrival>,
+    driver: JoinHandle<bool>,
+}
+
+async fn start(config: &Config, tls: Option<TlsAcceptor>) -> Server {
+    start_within(config, tls, HTTP_CONNECTION_WITHIN).await
+}
+
+/// As `start`, with another time for HTTP connections.
+async fn start_within(config: &Config, tls: Option<TlsAcceptor>, within: Duration) -> Server {
+    let (arrivals, receiver) = mpsc::channel(16);
+    let mut web = Web::new(config, arrivals.clone());
+    web.http_within = within;
+    let web = Arc::new(web);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(http::listen(Arc::clone(&web), listener, tls));
+    let driver = Driver::new(Parrot::default(), web, None, Vec::new(), None);
+    let driver = tokio::spawn(driver.drive(receiver));
+    Server {
+        address,
+        arrivals,
+        driver,
+    }
+}
+
+fn configuration(text: &str) -> Config {
+    Config::parse("test.toml", text, &|_| None).unwrap()
+}
+
+async fn server() -> Server {
+    start(&configuration(""), None).await
+}
+
+impl Server {
+    /// Sends these lines as an HTTP request and returns the answer; the server closes.
+    async fn ask(&self, lines: &[&str]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Tries a WebSocket handshake with these header lines beside the usual ones, and returns the
+    /// head of the answer.
+    async fn knock(&self, path: &str, lines: &[&str]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n\
+             Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+            self.address
+        );
+        for line in lines {
+            request.push_str(line);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.contains("\r\n\r\n") {
+            let byte = timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap();
+            answer.push(char::from(byte));
+        }
+        answer
+    }
+
+    async fn connect(&self) -> WebSocketStream<TcpStream> {
+        open(
+            TcpStream::connect(self.address).await.unwrap(),
+            "ws",
+            self.address,
+        )
+        .await
+        .unwrap()
+    }
+
+    async fn stop(self) {
+        self.arrivals.send(Arrival::Stop).await.unwrap();
+        assert!(timeout(PATIENCE, self.driver).await.unwrap().unwrap());
+    }
+}
+
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    scheme: &str,
+    address: SocketAddr,
+) -> Result<WebSocketStream<S>, Error> {
+    let mut request = format!("{scheme}://{address}/ws")
+        .into_client_request()
+        .unwrap();
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", "sip".parse().unwrap());
+    let (socket, answer) = timeout(PATIENCE, client_async(request, stream))
+        .await
+        .unwrap()?;
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "sip");
+    Ok(socket)
+}
+
+async fn next<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> Message {
+    timeout(PATIENCE, socket.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+}
+
+/// The status that the server closes with, whatever it says before.
+async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
+    loop {
+        if let Message::Close(frame) = next(socket).await {
+            return frame.unwrap().code.into();
+        }
+    }
+}
+
+#[tokio::test]
+async fn selects_the_subprotocol_sip_and_nothing_else() {
+    let server = server().await;
+    let version = "Sec-WebSocket-Version: 13";
+    for lines in [
+        &["Sec-WebSocket-Protocol: sip"][..],
+        &["Sec-WebSocket-Protocol: foo, SIP"],
+        &[
+            "Sec-WebSocket-Protocol: foo",
+            "Sec-WebSocket-Protocol: bar ,\t sip",
+        ],
+    ] {
+        let answer = server.knock("/ws", &[&[version], lines].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{lines:?}: {answer}");
+        assert!(
+            answer.contains("\r\nsec-websocket-protocol: sip\r\n"),
+            "{answer}"
+        );
+        assert!(answer.contains("\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    }
+    for lines in [
+        &[][..],
+        &["Sec-WebSocket-Protocol: sipx"],
+        &["Sec-WebSocket-Protocol: xsip,"],
+    ] {
+        let answer = server.knock("/ws", &[&[version], lines].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{lines:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn refuses_handshakes_with_the_status_that_says_why() {
+    let server = server().await;
+    let (version, sip) = ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: sip");
+    let answer = server
+        .knock("/ws", &["Sec-WebSocket-Version: 8", sip])
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    assert!(
+        answer.contains("\r\nsec-websocket-version: 13\r\n"),
+        "{answer}"
+    );
+    let answer = server
+        .knock("/ws", &[version, sip, "Origin: https://evil.example"])
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let answer = server.knock("/other", &[version, sip]).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let same = format!("Origin: http://{}", server.address);
+    let answer = server.knock("/", &[version, sip, &same]).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+}
+
+#[tokio::test]
+async fn serves_pages_with_security_headers() {
+    let server = server().await;
+    let host = format!("Host: {}", server.address);
+    let health = server.ask(&["GET /health HTTP/1.1", &host]).await;
+    assert!(
+        health.starts_with("HTTP/1.1 200 ") && health.ends_with("ok\n"),
+        "{health}"
+    );
+    let page = server.ask(&["GET / HTTP/1.1", &host]).await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    for header in [
+        "content-security-policy: default-src 'none'",
+        "permissions-policy: microphone",
+    ] {
+        assert!(page.contains(header), "{page}");
+    }
+    let etag = page
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "))
+        .unwrap();
+    let again = format!("If-None-Match: {etag}");
+    let unchanged = server.ask(&["GET / HTTP/1.1", &host, &again]).await;
+    assert!(unchanged.starts_with("HTTP/1.1 304 "), "{unchanged}");
+    let missing = server.ask(&["GET /../etc/passwd HTTP/1.1", &host]).await;
+    assert!(missing.starts_with("HTTP/1.1 404 "), "{missing}");
+    let post = server.ask(&["POST / HTTP/1.1", &host]).await;
+    assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
+    let plain = server.ask(&["GET /ws HTTP/1.1", &host]).await;
+    assert!(plain.starts_with("HTTP/1.1 426 "), "{plain}");
+    let long = format!("X-Long: {}", "x".repeat(64 * 1024));
+    let refused = server.ask(&["GET / HTTP/1.1", &host, &long]).await;
+    assert!(refused.starts_with("HTTP/1.1 431 "), "{refused}");
+}
+
+#[tokio::test]
+async fn shows_passwords_of_the_demo_to_this_machine_only() {
+    let passwords = ["first-password".to_owned(), "second-password".to_owned()];
+    let demo = Config::demo(passwords, None, &|_| None).unwrap();
+    let server = start(&demo, None).await;
+    for (host, shown) in [
+        ("127.0.0.1:8080", true),
+        ("localhost", true),
+        ("evil.example", false),
+    ] {
+        let host_line = format!("Host: {host}");
+        let answer = server.ask(&["GET /config.json HTTP/1.1", &host_line]).await;
+        let settings: serde_json::Value =
+            serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(settings["domain"], "ringway.local");
+        assert_eq!(settings["echo"], "9196");
+        assert_eq!(settings["websocket_path"], "/ws");
+        assert_eq!(
+            settings["lines"][1]["password"] == "second-password",
+            shown,
+            "{host}"
+        );
+        assert_eq!(answer.contains("password"), shown, "{host}");
+    }
+
+    let line = "[[line]]\nnumber = \"1\"\npassword = \"hidden-password\"";
+    let server = start(&configuration(line), None).await;
+    let answer = server
+        .ask(&["GET /config.json HTTP/1.1", "Host: localhost"])
+        .await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && !answer.contains("hidden"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn carries_text_binary_and_fragments() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    socket.send(Message::text("héllo")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("héllo"));
+    socket
+        .send(Message::binary(&b"as binary"[..]))
+        .await
+        .unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("as binary"));
+    socket.send(Message::text("binary")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::binary(&b"\xFF\xFE"[..]));
+
+    let part = |code, last, text: &'static str| {
+        Message::Frame(Frame::message(
+            Bytes::from_static(text.as_bytes()),
+            code,
+            last,
+        ))
+    };
+    socket
+        .send(part(OpCode::Data(Data::Text), false, "one "))
+        .await
+        .unwrap();
+    socket
+        .send(Message::Ping(Bytes::from_static(b"between")))
+        .await
+        .unwrap();
+    socket
+        .send(part(OpCode::Data(Data::Continue), true, "message"))
+        .await
+        .unwrap();
+    assert_eq!(
+        next(&mut socket).await,
+        Message::Pong(Bytes::from_static(b"between"))
+    );
+    assert_eq!(next(&mut socket).await, Message::text("one message"));
+}
+
+#[tokio::test]
+async fn answers_keep_alives_and_nothing_else() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    socket.send(Message::text("\r\n")).await.unwrap();
+    socket.send(Message::text("")).await.unwrap();
+    socket.send(Message::text("\r\n\r\n")).await.unwrap();
+    socket.send(Message::text("after")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("\r\n"));
+    assert_eq!(next(&mut socket).await, Message::text("after"));
+}
+
+#[tokio::test]
+async fn closes_with_1009_when_a_message_is_too_big() {
+    let server = server().await;
+    let mut other = server.connect().await;
+    let mut socket = server.connect().await;
+    let fits = "x".repeat(WEBSOCKET_MESSAGE_BYTES_MAX);
+    socket.send(Message::text(fits.clone())).await.unwrap();
+    assert_eq!(next(&mut socket).await.len(), fits.len());
+    socket.send(Message::text(fits + "x")).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, 1009);
+    other.send(Message::text("still here")).await.unwrap();
+    assert_eq!(next(&mut other).await, Message::text("still here"));
+}
+
+#[tokio::test]
+async fn closes_with_1007_when_text_is_not_utf_8() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    let frame = Frame::message(Bytes::from_static(b"\xFF"), OpCode::Data(Data::Text), true);
+    socket.send(Message::Frame(frame)).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, 1007);
+}
+
+#[tokio::test]
+async fn closes_with_1013_when_messages_are_not_read() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    socket.send(Message::text("flood")).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, 1013);
+}
+
+#[tokio::test]
+async fn closes_when_the_brain_says_so() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    socket.send(Message::text("close")).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, 1002);
+}
+
+#[tokio::test]
+async fn refuses_more_connections_than_a_source_may_have() {
+    let server = start(
+        &configuration("[web]\nconnections_per_source_max = 1"),
+        None,
+    )
+    .await;
+    let first = server.connect().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let Err(Error::Http(answer)) = open(stream, "ws", server.address).await else {
+        panic!("the second connection was not refused");
+    };
+    assert_eq!(answer.status(), 503);
+    drop(first);
+    // The server notices in its own time.
+    let again = async {
+        loop {
+            let stream = TcpStream::connect(server.address).await.unwrap();
+            if open(stream, "ws", server.address).await.is_ok() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn gives_up_an_http_connection_that_does_not_read_but_no_websocket() {
+    let within = Duration::from_millis(50);
+    let server = start_within(&configuration(""), None, within).await;
+    let mut socket = server.connect().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let ask_for_ever = async { while stream.write_all(request.as_bytes()).await.is_ok() {} };
+    timeout(PATIENCE, ask_for_ever).await.unwrap();
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("still here"));
+}
+
+#[tokio::test]
+async fn speaks_tls_with_a_certificate_of_its_own() {
+    let (chain, key) = tls::self_signed(&["localhost"], &[[127, 0, 0, 1].into()]).unwrap();
+    let root = chain[0].clone();
+    let config = tls::server_config(chain, key).unwrap();
+    let server = start(
+        &configuration(""),
+        Some(TlsAcceptor::from(Arc::new(config))),
+    )
+    .await;
+    let mut socket = connect_tls(root, server.address).await;
+    socket.send(Message::text("secret")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("secret"));
+}
+
+async fn connect_tls(
+    root: CertificateDer<'static>,
+    address: SocketAddr,
+) -> WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(root).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = address.ip().into();
+    let stream = TlsConnector::from(Arc::new(client))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    open(stream, "wss", address).await.unwrap()
+}
+
+#[test]
+fn says_which_certificate_file_is_wrong() {
+    let files = |path: &str| Certificate::Files {
+        certificate: path.into(),
+        private_key: path.into(),
+    };
+    let refusal = |path| {
+        tls::acceptor(&files(path), &[], &[])
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(refusal("/nonexistent.pem").starts_with("cannot read /nonexistent.pem: "));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    assert_eq!(refusal(path), format!("{path} holds no certificate"));
+}
+
+#[tokio::test]
+async fn says_goodbye_when_the_process_stops() {
+    let server = server().await;
+    let mut socket = server.connect().await;
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("hello"));
+    let client = tokio::spawn(async move { close_code(&mut socket).await });
+    server.stop().await;
+    assert_eq!(timeout(PATIENCE, client).await.unwrap().unwrap(), 1001);
+}
+
+#[tokio::test]
+async fn health_says_503_while_draining() {
+    let (arrivals, _receiver) = mpsc::channel(1);
+    let web = Arc::new(Web::new(&configuration(""), arrivals.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(http::listen(Arc::clone(&web), listener, None));
+    web.drain();
+    let server = Server {
+        address,
+        arrivals,
+        driver: tokio::spawn(async { true }),
+    };
+    let health = server
+        .ask(&["GET /health HTTP/1.1", "Host: localhost"])
+        .await;
+    assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
+    let sip = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: sip"];
+    assert!(server.knock("/ws", &sip).await.starts_with("HTTP/1.1 503 "));
+}
+
+#[tokio::test]
+async fn carries_sip_over_udp_and_ignores_keep_alives() {
+    let socket = Arc::new(udp::bind("127.0.0.1:0".parse().unwrap()).unwrap());
+    let (arrivals, receiver) = mpsc::channel(16);
+    tokio::spawn(udp::receive(Arc::clone(&socket), arrivals.clone()));
+    let web = Arc::new(Web::new(&configuration(""), arrivals));
+    let address = socket.local_addr().unwrap();
+    let driver = Driver::new(Parrot::default(), web, Some(socket), Vec::new(), None);
+    tokio::spawn(driver.drive(receiver));
+
+    let carrier = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for datagram in ["\r\n\r\n", "", "OPTIONS"] {
+        carrier.send_to(datagram.as_bytes(), address).await.unwrap();
+    }
+    let mut buffer = [0; 100];
+    let (length, from) = timeout(PATIENCE, carrier.recv_from(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((&buffer[..length], from), (&b"OPTIONS"[..], address));
+}

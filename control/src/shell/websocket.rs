@@ -1,0 +1,385 @@
+//! One open WebSocket: SIP messages in and out (RFC 7118), keep-alives, and its end.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tracing::debug;
+
+use super::arrival::Arrival;
+use super::clock;
+use super::rate::TokenBucket;
+use crate::engine::input::{ConnectionId, Peer};
+use crate::limits::{
+    CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX, OUTGOING_MESSAGES_MAX, PING_INTERVAL,
+    PINGS_UNANSWERED_MAX, WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES,
+    WEBSOCKET_WRITE_BUFFER_BYTES_MAX, WEBSOCKET_WRITE_WITHIN,
+};
+
+/// Double CRLF: the client asks for a sign of life (RFC 7118 section 6, RFC 5626 section 4.4.1).
+const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
+/// The sign of life.
+const KEEP_ALIVE_ANSWER: &[u8] = b"\r\n";
+
+/// What a connection needs to know.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) remote: SocketAddr,
+    pub(super) secure: bool,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+    pub(super) messages_per_second: u32,
+}
+
+/// What leaves on a connection.
+#[derive(Debug)]
+enum Outgoing {
+    Message(Bytes),
+    Close { code: u16, reason: &'static str },
+}
+
+/// The way to one connection: bounded in messages and bytes. When it overflows, the connection
+/// closes with 1013.
+#[derive(Clone, Debug)]
+pub(super) struct OutgoingQueue {
+    sender: mpsc::Sender<Outgoing>,
+    bytes: Arc<AtomicUsize>,
+    overflow: Arc<Notify>,
+}
+
+impl OutgoingQueue {
+    fn new() -> (Self, mpsc::Receiver<Outgoing>) {
+        let (sender, receiver) = mpsc::channel(OUTGOING_MESSAGES_MAX);
+        (
+            Self {
+                sender,
+                bytes: Arc::default(),
+                overflow: Arc::default(),
+            },
+            receiver,
+        )
+    }
+
+    /// Queues a message.
+    pub(super) fn send(&self, message: Bytes) {
+        let length = message.len();
+        let queued = self.bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if queued > OUTGOING_BYTES_MAX {
+            self.overflow.notify_one();
+        } else {
+            self.push(Outgoing::Message(message));
+        }
+    }
+
+    /// Closes the connection once all that was queued before is sent.
+    pub(super) fn close(&self, code: u16, reason: &'static str) {
+        self.push(Outgoing::Close { code, reason });
+    }
+
+    fn push(&self, outgoing: Outgoing) {
+        match self.sender.try_send(outgoing) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => self.overflow.notify_one(),
+            Err(mpsc::error::TrySendError::Closed(_)) => debug!("the WebSocket has gone"),
+        }
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum Ending {
+    /// The transport is gone or the close handshake is done.
+    Over,
+    /// We close, with this status.
+    Close { code: u16, reason: &'static str },
+    /// We close because of what was sent: what follows cannot be read as frames any more.
+    Broken { code: u16, reason: &'static str },
+}
+
+const SLOW_READER: Ending = Ending::Close {
+    code: 1013,
+    reason: "messages are not read",
+};
+
+/// Serves the connection to its end, and tells the brain of its beginning and end.
+pub(super) async fn serve<S>(stream: S, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let limits = WebSocketConfig::default()
+        .read_buffer_size(WEBSOCKET_READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WEBSOCKET_WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX));
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
+    let (mut sink, mut source) = socket.split();
+    let (queue, mut receiver) = OutgoingQueue::new();
+    let Connection {
+        id,
+        remote,
+        secure,
+        arrivals,
+        ..
+    } = &connection;
+    let (id, remote, secure) = (*id, *remote, *secure);
+    let opened = Arrival::Opened {
+        connection: id,
+        remote,
+        secure,
+        outgoing: queue.clone(),
+    };
+    if arrivals.send(opened).await.is_err() {
+        return;
+    }
+    debug!(connection = id.0, %remote, "WebSocket opened");
+    let unanswered = AtomicU32::new(0);
+    let ending = tokio::select! {
+        ending = read(&mut source, &connection, &queue, &unanswered) => ending,
+        ending = write(&mut sink, &mut receiver, &queue, &unanswered, ping_interval(id)) => ending,
+        () = queue.overflow.notified() => SLOW_READER,
+    };
+    debug!(connection = id.0, ?ending, "WebSocket closed");
+    if arrivals
+        .send(Arrival::Closed { connection: id })
+        .await
+        .is_err()
+    {
+        debug!("the brain has stopped");
+    }
+    finish(sink, source, ending).await;
+}
+
+/// The mean of [`PING_INTERVAL`], up to a fifth more or less, so that the pings of many
+/// connections do not come at once.
+fn ping_interval(connection: ConnectionId) -> Duration {
+    let spread = u32::try_from(RandomState::new().hash_one(connection) % 401).unwrap_or(200);
+    PING_INTERVAL * (800 + spread) / 1000
+}
+
+type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
+type Source<S> = SplitStream<WebSocketStream<S>>;
+
+async fn read<S>(
+    source: &mut Source<S>,
+    connection: &Connection,
+    queue: &OutgoingQueue,
+    unanswered: &AtomicU32,
+) -> Ending
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let rate = connection.messages_per_second;
+    let mut bucket = TokenBucket::new(rate, rate.saturating_mul(2), clock::now());
+    loop {
+        let message = match source.next().await {
+            None => return Ending::Over,
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return ending_after(&error),
+        };
+        unanswered.store(0, Ordering::Relaxed);
+        // Who sends too fast is read more slowly; TCP passes that on.
+        while let Err(wait) = bucket.take(clock::now()) {
+            tokio::time::sleep(wait).await;
+        }
+        let bytes = match message {
+            Message::Text(text) => Bytes::from(text),
+            Message::Binary(bytes) => bytes,
+            // Pings are answered below us, and after a Close the source ends.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => continue,
+        };
+        if bytes == KEEP_ALIVE {
+            queue.send(Bytes::from_static(KEEP_ALIVE_ANSWER));
+            continue;
+        }
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            continue;
+        }
+        let peer = Peer::WebSocket(connection.id);
+        if connection
+            .arrivals
+            .send(Arrival::Message { peer, bytes })
+            .await
+            .is_err()
+        {
+            return Ending::Close {
+                code: 1001,
+                reason: "going away",
+            };
+        }
+    }
+}
+
+fn ending_after(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(_) => Ending::Broken {
+            code: 1009,
+            reason: "message too big",
+        },
+        Error::Utf8(_) => Ending::Broken {
+            code: 1007,
+            reason: "text is not UTF-8",
+        },
+        Error::Protocol(error) => {
+            use tokio_tungstenite::tungstenite::error::ProtocolError;
+            if matches!(error, ProtocolError::ResetWithoutClosingHandshake) {
+                Ending::Over
+            } else {
+                Ending::Broken {
+                    code: 1002,
+                    reason: "protocol error",
+                }
+            }
+        }
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => Ending::Over,
+    }
+}
+
+async fn write<S>(
+    sink: &mut Sink<S>,
+    receiver: &mut mpsc::Receiver<Outgoing>,
+    queue: &OutgoingQueue,
+    unanswered: &AtomicU32,
+    interval: Duration,
+) -> Ending
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut pings = tokio::time::interval(interval);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings.reset();
+    loop {
+        let message = tokio::select! {
+            outgoing = receiver.recv() => match outgoing {
+                Some(Outgoing::Message(bytes)) => {
+                    queue.bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+                    data_frame(bytes)
+                }
+                Some(Outgoing::Close { code, reason }) => return Ending::Close { code, reason },
+                None => return Ending::Over,
+            },
+            _ = pings.tick() => {
+                if unanswered.fetch_add(1, Ordering::Relaxed) >= PINGS_UNANSWERED_MAX {
+                    return Ending::Close { code: 1001, reason: "no sign of life" };
+                }
+                Message::Ping(Bytes::new())
+            }
+        };
+        match timeout(WEBSOCKET_WRITE_WITHIN, sink.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Error::WriteBufferFull(_))) | Err(_) => return SLOW_READER,
+            Ok(Err(_)) => return Ending::Over,
+        }
+    }
+}
+
+/// "If every byte of the message is valid UTF-8, it is sent as text, else as binary" (the rule of
+/// RFC 7118 section 4.2).
+fn data_frame(bytes: Bytes) -> Message {
+    match Utf8Bytes::try_from(bytes.clone()) {
+        Ok(text) => Message::Text(text),
+        Err(_) => Message::Binary(bytes),
+    }
+}
+
+/// The close handshake. Waits for the other end, because a socket that is closed with unread bytes
+/// takes back what it sent last.
+async fn finish<S>(mut sink: Sink<S>, mut source: Source<S>, ending: Ending)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (code, reason, broken) = match ending {
+        Ending::Over => return,
+        Ending::Close { code, reason } => (code, reason, false),
+        Ending::Broken { code, reason } => (code, reason, true),
+    };
+    let frame = CloseFrame {
+        code: CloseCode::from(code),
+        reason: Utf8Bytes::from_static(reason),
+    };
+    let goodbye = async {
+        if sink.send(Message::Close(Some(frame))).await.is_err() {
+            return;
+        }
+        if !broken {
+            while let Some(Ok(_)) = source.next().await {}
+            return;
+        }
+        let Ok(mut socket) = sink.reunite(source) else {
+            return;
+        };
+        let stream = socket.get_mut();
+        let mut drained = 0;
+        let mut buffer = [0; 1024];
+        while drained < CLOSE_DRAIN_BYTES_MAX {
+            match stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => drained += count,
+            }
+        }
+    };
+    if timeout(CLOSE_WITHIN, goodbye).await.is_err() {
+        debug!("the other end did not answer our Close");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_without_a_sign_of_life_is_dead_after_two_pings() {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (mut sink, source) = WebSocketStream::from_raw_socket(ours, Role::Server, None)
+            .await
+            .split();
+        let mut browser = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        let (queue, mut receiver) = OutgoingQueue::new();
+        let unanswered = AtomicU32::new(0);
+        let interval = Duration::from_millis(1);
+        let ending = write(&mut sink, &mut receiver, &queue, &unanswered, interval).await;
+        assert!(
+            matches!(ending, Ending::Close { code: 1001, .. }),
+            "{ending:?}"
+        );
+        for _ in 0..PINGS_UNANSWERED_MAX {
+            assert_eq!(
+                browser.next().await.unwrap().unwrap(),
+                Message::Ping(Bytes::new())
+            );
+        }
+        drop(sink);
+        drop(source);
+        assert!(
+            browser.next().await.unwrap().is_err(),
+            "there were more pings"
+        );
+    }
+
+    #[test]
+    fn pings_of_connections_are_spread() {
+        let intervals: Vec<Duration> = (0..100).map(|n| ping_interval(ConnectionId(n))).collect();
+        assert!(intervals.iter().all(|i| (20..=30).contains(&i.as_secs())));
+        assert!(intervals.iter().any(|i| *i != intervals[0]));
+    }
+}
