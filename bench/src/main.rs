@@ -1,0 +1,71 @@
+//! `ringway-bench`: measures what this machine carries, before traffic goes on it.
+
+mod check;
+mod clock;
+mod environment;
+mod generator;
+mod media;
+mod network;
+mod page;
+mod report;
+mod scenario;
+mod search;
+mod sip;
+mod soak;
+mod srtp;
+mod step;
+mod stream;
+mod subject;
+mod traffic;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What any part of a measurement can fail with: for the operator to read.
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Finds the highest packet rate that comes through without loss, what is left of it at twice
+    /// and four times that rate, and the latency at half of it.
+    Media(Box<media::MediaArguments>),
+    /// Draws results of `media --json` on one HTML page.
+    Report(page::ReportArguments),
+    /// Lets calls come and go under load, and watches memory and loss.
+    Soak(Box<soak::SoakArguments>),
+    /// Measures what protecting and unprotecting one packet costs, beside the bare ciphers and, with
+    /// `--features libsrtp`, beside libsrtp2.
+    Srtp(srtp::SrtpArguments),
+    /// Measures what parsing, editing and printing SIP messages costs, next to rsip.
+    Sip(sip::SipArguments),
+    /// The process of one target; the others start it.
+    #[command(hide = true)]
+    Subject(subject::SubjectArguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Media(arguments) => media::run(&arguments),
+        Command::Report(arguments) => page::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::Srtp(arguments) => srtp::run(&arguments),
+        Command::Sip(arguments) => sip::run(&arguments),
+        Command::Subject(arguments) => subject::serve(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::complain(failure.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

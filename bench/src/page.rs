@@ -1,0 +1,240 @@
+//! `ringway-bench report`: one HTML page from files of `media --json`, with everything in it: no
+//! script, nothing loaded, light or dark as the reader's system is.
+
+mod chart;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::Failure;
+use crate::report::{About, Row, about_path, note, optional};
+use chart::{Bar, bars, curves};
+
+const STYLE: &str = include_str!("page/style.css");
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArguments {
+    /// Files that `media --json` wrote.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, short, default_value = "bench/results/report.html")]
+    output: PathBuf,
+}
+
+/// One file, with what lies beside it.
+struct Run {
+    rows: Vec<Row>,
+    about: About,
+}
+
+/// Draws the page.
+///
+/// # Errors
+/// A file that cannot be read, or is none of ours.
+pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>Ringway: measurements</title>\n<style>{STYLE}</style>\n<main>\n\
+         <h1>Ringway: measurements</h1>\n"
+    );
+    for path in &arguments.files {
+        section(&mut page, &read(path)?)?;
+    }
+    page.push_str("</main></html>\n");
+    fs::write(&arguments.output, page)?;
+    note(&format!("wrote {}", arguments.output.display()));
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Run, Failure> {
+    let text = fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    let rows = serde_json::from_str(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    let beside = fs::read_to_string(about_path(path)).unwrap_or_default();
+    let about = serde_json::from_str(&beside).unwrap_or_default();
+    Ok(Run { rows, about })
+}
+
+fn section(page: &mut String, run: &Run) -> Result<(), Failure> {
+    let Some(first) = run.rows.first() else {
+        return Ok(());
+    };
+    writeln!(
+        page,
+        "<section><h2>{}, {}, {} B payload, {} calls, {} worker{}</h2>",
+        escape(&first.direction),
+        escape(&first.suite),
+        first.payload_bytes,
+        first.calls,
+        first.workers,
+        if first.workers == 1 { "" } else { "s" }
+    )?;
+    page.push_str("<div class=\"charts\">");
+    let rate = run.rows.iter().map(|row| Bar {
+        name: &row.target,
+        value: Some(row.lossfree_pps_median / 1000.0),
+        range: Some((row.lossfree_pps_min / 1000.0, row.lossfree_pps_max / 1000.0)),
+        note: if row.generator_bound {
+            "generator-bound"
+        } else {
+            ""
+        },
+    });
+    bars(
+        page,
+        "Loss-free rate (loss under 0.1 %)",
+        "thousand packets/s",
+        rate,
+    )?;
+    bars(
+        page,
+        "CPU per packet at half of it",
+        "ns",
+        plain(run, |row| row.cpu_ns_per_packet),
+    )?;
+    bars(
+        page,
+        "Latency p99 at half of it",
+        "µs",
+        plain(run, |row| row.latency_us_p99),
+    )?;
+    bars(
+        page,
+        "Forwarded at four times the rate",
+        "of the rate",
+        plain(run, |row| row.goodput_4x_ratio),
+    )?;
+    page.push_str("</div>");
+    curves(page, &run.about.steps)?;
+    table(page, run)?;
+    environment(page, &run.about)?;
+    page.push_str("</section>\n");
+    Ok(())
+}
+
+fn plain<'a>(
+    run: &'a Run,
+    value: impl Fn(&Row) -> Option<f64> + 'a,
+) -> impl Iterator<Item = Bar<'a>> {
+    run.rows.iter().map(move |row| Bar {
+        name: &row.target,
+        value: value(row),
+        range: None,
+        note: "",
+    })
+}
+
+fn table(page: &mut String, run: &Run) -> Result<(), Failure> {
+    page.push_str(
+        "<div class=\"wide\"><table><tr><th>target<th>loss-free packets/s<th>min to max\
+         <th>to reflector\
+         <th>to rtpengine<th>at 2×<th>at 4×<th>p50 µs<th>p99 µs<th>p99.9 µs<th>CPU ns\
+         <th>remark</tr>\n",
+    );
+    let rate_of = |name: &str| {
+        let row = run.rows.iter().find(|row| row.target == name);
+        row.map(|row| row.lossfree_pps_median)
+    };
+    for row in &run.rows {
+        let ratio = |name| optional(rate_of(name).map(|rate| row.lossfree_pps_median / rate), 2);
+        let mut slowest = run.about.latency_us_p999.iter();
+        let slowest = slowest.find(|(target, _)| *target == row.target);
+        let cells = [
+            escape(&row.target),
+            format!("{:.0}", row.lossfree_pps_median),
+            format!("{:.0} to {:.0}", row.lossfree_pps_min, row.lossfree_pps_max),
+            ratio("reflector"),
+            ratio("rtpengine"),
+            optional(row.goodput_2x_ratio, 2),
+            optional(row.goodput_4x_ratio, 2),
+            optional(row.latency_us_p50, 0),
+            optional(row.latency_us_p99, 0),
+            optional(slowest.and_then(|(_, value)| *value), 0),
+            optional(row.cpu_ns_per_packet, 0),
+            if row.generator_bound {
+                "bound by the generator"
+            } else {
+                ""
+            }
+            .to_owned(),
+        ];
+        writeln!(page, "<tr><td>{}</tr>", cells.join("<td>"))?;
+    }
+    page.push_str("</table></div>\n");
+    Ok(())
+}
+
+fn environment(page: &mut String, about: &About) -> Result<(), Failure> {
+    let here = &about.environment;
+    let maximum = format!(
+        "{:.0} packets/s evenly, {:.0} in bursts",
+        here.generator_pps_max, here.generator_pps_max_in_bursts
+    );
+    let cpu = format!("{} × {}", here.cores, here.cpu);
+    let rows = [
+        ("date (UTC)", &here.date),
+        ("command", &here.command),
+        ("commit", &here.commit),
+        ("kernel", &here.kernel),
+        ("CPU", &cpu),
+        ("core map", &here.core_map),
+        ("network", &here.network),
+        ("generator's maximum", &maximum),
+        ("load of the machine before", &here.load),
+    ];
+    page.push_str("<details open><summary>Where and how</summary><dl>");
+    for (name, value) in rows {
+        writeln!(page, "<dt>{name}<dd>{}", escape(value))?;
+    }
+    for (name, value) in &here.settings {
+        writeln!(page, "<dt>{}<dd>{}", escape(name), escape(value))?;
+    }
+    page.push_str("</dl></details>\n");
+    Ok(())
+}
+
+/// Text that is no markup.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_every_target_and_holds_no_foreign_markup() {
+        let row = |target: &str| Row {
+            target: target.to_owned(),
+            direction: "duplex".to_owned(),
+            suite: "<script>".to_owned(),
+            payload_bytes: 160,
+            calls: 200,
+            workers: 1,
+            lossfree_pps_median: 2e5,
+            lossfree_pps_min: 1e5,
+            lossfree_pps_max: 3e5,
+            goodput_2x_ratio: Some(0.5),
+            goodput_4x_ratio: None,
+            latency_us_p50: Some(1.0),
+            latency_us_p99: Some(2.0),
+            cpu_ns_per_packet: Some(3.0),
+            generator_bound: true,
+        };
+        let run = Run {
+            rows: vec![row("one"), row("two")],
+            about: About::default(),
+        };
+        let mut page = String::new();
+        section(&mut page, &run).unwrap();
+        assert!(page.contains(">one<") && page.contains(">two<"));
+        assert!(page.contains("generator-bound") && !page.contains("<script>"));
+    }
+}
