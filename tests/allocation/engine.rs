@@ -1,0 +1,244 @@
+//! A worker's engine takes its memory when it is made, and with each command: after that, no
+//! packet allocates, whatever becomes of it. And how much memory a call has.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crypto::keys::{MasterKey, SrtpKeys, SrtpProfile};
+use crypto::srtp::{SrtpReceiver, SrtpSender};
+use crypto::stun_integrity::{fingerprint_crc32, message_integrity};
+use dataplane::engine::{Engine, EngineConfig, SocketId, Verdict};
+use dataplane::limits::FLOWS_PER_WORKER_MAX;
+use dataplane::link::{
+    BrowserFlow, Command, Counters, FlowId, FlowKind, IceCredentials, IceFragment, IcePassword,
+    Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
+};
+
+use crate::{BYTES, allocations};
+
+const PASSWORD: &str = "a+password/of+24+letters";
+const PROFILE: SrtpProfile = SrtpProfile::AesCm128HmacSha1_80;
+/// Of a call with two flows: 6 KiB less what the worker's sockets and queues have of it.
+const CALL_BYTES_MAX: isize = 5376;
+
+struct Calls {
+    engine: Engine,
+    now: Instant,
+}
+
+fn flow(slot: u16) -> FlowId {
+    FlowId {
+        worker: 0,
+        slot,
+        generation: 1,
+    }
+}
+
+fn browser_address(call: u16) -> SocketAddr {
+    SocketAddr::from(([203, 0, 113, 9], 10_000 + call))
+}
+
+fn trunk_address(call: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 7], 10_000 + call))
+}
+
+fn key(seed: u8) -> MasterKey {
+    let material: Vec<u8> = (seed..).take(30).collect();
+    MasterKey::new(PROFILE, &material[..16], &material[16..]).unwrap()
+}
+
+/// As the engine has them: `local` is what it protects with.
+fn keys() -> SrtpKeys {
+    SrtpKeys {
+        local: key(1),
+        remote: key(100),
+    }
+}
+
+fn route(from: FlowId, to: FlowId, ssrc: u32) -> Command {
+    let mut payload_types = PayloadTypeMap::default();
+    assert!(payload_types.push(0, 8));
+    Command::SetRoute(Route {
+        from,
+        media: Media::Audio,
+        to,
+        payload_types,
+        outgoing_ssrc: Ssrc(ssrc),
+        clock_hz: 8000,
+    })
+}
+
+/// A nominating check (RFC 8445 section 7.2.2).
+fn check(fragment: &str) -> Vec<u8> {
+    let mut message = vec![0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
+    message.extend(b"transaction!");
+    let attribute = |message: &mut Vec<u8>, kind: u16, value: &[u8]| {
+        message.extend(kind.to_be_bytes());
+        message.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        message.extend(value);
+        message.resize(message.len().next_multiple_of(4), 0);
+        let body = u16::try_from(message.len() - 20).unwrap();
+        message[2..4].copy_from_slice(&body.to_be_bytes());
+    };
+    attribute(&mut message, 0x0006, format!("{fragment}:peer").as_bytes());
+    attribute(&mut message, 0x0024, &[0x6E, 0, 1, 0xFF]);
+    attribute(&mut message, 0x802A, &[7; 8]);
+    attribute(&mut message, 0x0025, &[]);
+    let tag = message_integrity(PASSWORD.as_bytes(), &message).unwrap();
+    attribute(&mut message, 0x0008, &tag);
+    let crc = fingerprint_crc32(&message).unwrap();
+    attribute(&mut message, 0x8028, &crc.to_be_bytes());
+    message
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an instant to begin with; nothing is timed"
+)]
+fn start_time() -> Instant {
+    Instant::now()
+}
+
+impl Calls {
+    fn new(calls: u16, flows_max: usize) -> Self {
+        let config = EngineConfig {
+            worker: 0,
+            flows_max,
+            silent_after: Duration::from_secs(60),
+            seed: 1,
+        };
+        let mut this = Self {
+            engine: Engine::new(config, Arc::new(Counters::new())),
+            now: start_time(),
+        };
+        for call in 0..calls {
+            this.open(call);
+        }
+        this
+    }
+
+    fn open(&mut self, call: u16) {
+        let (browser, trunk) = (flow(2 * call), flow(2 * call + 1));
+        let fragment = format!("call{call:05}");
+        let ice = IceCredentials {
+            local_fragment: IceFragment::new(&fragment).unwrap(),
+            local_password: IcePassword::new(PASSWORD).unwrap(),
+            remote_fragment: None,
+        };
+        let address = trunk_address(call);
+        let commands = [
+            Command::OpenFlow(OpenFlow {
+                flow: browser,
+                kind: FlowKind::Browser(BrowserFlow { ice }),
+            }),
+            Command::OpenFlow(OpenFlow {
+                flow: trunk,
+                kind: FlowKind::Trunk(TrunkFlow { rtp_port: 9 }),
+            }),
+            Command::SetPeer {
+                flow: trunk,
+                peer: PeerAddresses {
+                    rtp: address,
+                    rtcp: SocketAddr::new(address.ip(), address.port() + 20_000),
+                },
+            },
+            Command::InstallKeys {
+                flow: browser,
+                keys: keys(),
+            },
+            route(browser, trunk, 0x1111),
+            route(trunk, browser, 0x2222),
+        ];
+        for command in commands {
+            self.engine.handle_command(self.now, command);
+            while self.engine.poll_event().is_some() {}
+        }
+        let mut buffer = [0; 1600];
+        let check = check(&fragment);
+        buffer[..check.len()].copy_from_slice(&check);
+        let from = browser_address(call);
+        let verdict =
+            self.engine
+                .handle_packet(self.now, SocketId::Browser, from, &mut buffer, check.len());
+        assert!(matches!(verdict, Verdict::Reply(_)), "{verdict:?}");
+        while self.engine.poll_event().is_some() {}
+    }
+}
+
+fn rtp(buffer: &mut [u8], sequence: u16) {
+    buffer[..172].fill(0xD5);
+    buffer[..2].copy_from_slice(&[0x80, 0]);
+    buffer[2..4].copy_from_slice(&sequence.to_be_bytes());
+    buffer[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+    buffer[8..12].copy_from_slice(&[0, 0, 0, 9]);
+}
+
+#[test]
+fn no_packet_through_the_engine_allocates() {
+    const CALLS: u16 = 20;
+    let mut calls = Calls::new(CALLS, 64);
+    let mut browsers: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let keys = keys();
+            let sender = SrtpSender::new(&keys.remote).unwrap();
+            (sender, SrtpReceiver::new(&keys.local).unwrap())
+        })
+        .collect();
+    let checks: Vec<_> = (0..CALLS)
+        .map(|call| check(&format!("call{call:05}")))
+        .collect();
+    let mut buffer = [0; 1600];
+    let count = allocations(|| {
+        for sequence in 0..200_u16 {
+            calls.now += Duration::from_millis(20);
+            for (call, (sender, receiver)) in (0..).zip(&mut browsers) {
+                let browser = browser_address(call);
+                rtp(&mut buffer, sequence);
+                let length = sender.protect_rtp(&mut buffer, 172).unwrap();
+                let engine = &mut calls.engine;
+                let mut handle = |socket, from, buffer: &mut [u8], length| {
+                    engine.handle_packet(calls.now, socket, from, buffer, length)
+                };
+                let verdict = handle(SocketId::Browser, browser, &mut buffer, length);
+                assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+                rtp(&mut buffer, sequence);
+                let socket = SocketId::TrunkRtp(2 * call + 1);
+                let verdict = handle(socket, trunk_address(call), &mut buffer, 172);
+                let Verdict::Forward(transmit) = verdict else {
+                    panic!("{verdict:?}")
+                };
+                receiver
+                    .unprotect_rtp(&mut buffer[..transmit.length])
+                    .unwrap();
+                // Forged, from a stranger, malformed, and a check.
+                buffer[..172].fill(0x80);
+                let verdict = handle(SocketId::Browser, browser, &mut buffer, 182);
+                assert!(matches!(verdict, Verdict::Drop(_)));
+                let verdict = handle(SocketId::Browser, trunk_address(call), &mut buffer, 182);
+                assert!(matches!(verdict, Verdict::Drop(_)));
+                let verdict = handle(socket, trunk_address(call), &mut buffer, 3);
+                assert!(matches!(verdict, Verdict::Drop(_)));
+                let check = &checks[usize::from(call)];
+                buffer[..check.len()].copy_from_slice(check);
+                let verdict = handle(SocketId::Browser, browser, &mut buffer, check.len());
+                assert!(matches!(verdict, Verdict::Reply(_)));
+            }
+            calls.engine.handle_timeout(calls.now);
+            while calls.engine.poll_event().is_some() {}
+            while calls.engine.poll_peer_change().is_some() {}
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn eight_thousand_calls_have_their_memory_and_no_more() {
+    const CALLS: u16 = 8000;
+    let before = BYTES.get();
+    let calls = Calls::new(CALLS, FLOWS_PER_WORKER_MAX);
+    let bytes = BYTES.get().wrapping_sub(before).cast_signed();
+    let each = bytes / isize::try_from(CALLS).unwrap();
+    assert!(each <= CALL_BYTES_MAX, "{each} bytes for each call");
+    drop(calls);
+}
