@@ -1,0 +1,153 @@
+// The carrier: a Kamailio that registers users with MD5 digest and routes calls to them, and to the
+// endpoints of the carrier's own network.
+
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { ADDRESS } from './namespaces.mjs';
+import { start } from './process.mjs';
+
+export const DOMAIN = 'carrier.test';
+
+/** The users that the carrier knows, with their passwords. */
+export const USERS = { alice: 'correct-horse-1', bob: 'battery-staple-2' };
+
+/** Numbers of the carrier's own endpoints, and the UDP port each listens on. */
+export const ENDPOINTS = { 2000: 5080, 3000: 5090 };
+
+function configuration({ challengeInvites, noAnswerMs }) {
+  const passwords = Object.entries(USERS)
+    .map(([user, password]) => `  if ($au == "${user}") { $var(password) = "${password}"; }`)
+    .join('\n');
+  const endpoints = Object.entries(ENDPOINTS)
+    .map(
+      ([number, port]) => `  if ($rU == "${number}") {
+    $du = "sip:${ADDRESS.carrier}:${port}";
+    route(RELAY);
+    exit;
+  }`,
+    )
+    .join('\n');
+  return `#!KAMAILIO
+debug=2
+log_stderror=yes
+log_prefix="$ci "
+fork=yes
+children=2
+disable_tcp=yes
+listen=udp:${ADDRESS.carrier}:5060
+alias="${DOMAIN}"
+server_signature=no
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
+
+loadmodule "pv.so"
+loadmodule "xlog.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+
+modparam("tm", "fr_inv_timer", ${noAnswerMs})
+modparam("tm", "restart_fr_on_each_reply", 0)
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "min_expires", 10)
+modparam("registrar", "max_expires", 600)
+modparam("registrar", "max_contacts", 4)
+modparam("auth", "nonce_expire", 60)
+modparam("auth", "qop", "auth")
+
+request_route {
+  xlog("L_NOTICE", "carrier: $rm $ru from $si:$sp\\n");
+  if (!mf_process_maxfwd_header("10")) {
+    sl_send_reply("483", "Too Many Hops");
+    exit;
+  }
+  if (is_method("CANCEL")) {
+    if (t_check_trans()) { t_relay(); }
+    exit;
+  }
+  if (has_totag()) {
+    if (loose_route()) {
+      route(RELAY);
+      exit;
+    }
+    if (is_method("ACK")) {
+      if (t_check_trans()) { t_relay(); }
+      exit;
+    }
+    sl_send_reply("404", "Not Here");
+    exit;
+  }
+  t_check_trans();
+  if (is_method("OPTIONS")) {
+    sl_send_reply("200", "OK");
+    exit;
+  }
+  if (is_method("REGISTER")) {
+    route(PASSWORD);
+    if (!pv_www_authenticate("${DOMAIN}", "$var(password)", "0")) {
+      www_challenge("${DOMAIN}", "1");
+      exit;
+    }
+    consume_credentials();
+    if (!save("location")) { sl_reply_error(); }
+    exit;
+  }
+  if (is_method("INVITE")) {
+    record_route();
+    if (${challengeInvites ? 1 : 0} == 1 && $si != "${ADDRESS.carrier}") {
+      route(PASSWORD);
+      if (!pv_proxy_authenticate("${DOMAIN}", "$var(password)", "0")) {
+        proxy_challenge("${DOMAIN}", "1");
+        exit;
+      }
+      consume_credentials();
+    }
+  }
+${endpoints}
+  if (!lookup("location")) {
+    sl_send_reply("404", "Not Found");
+    exit;
+  }
+  route(RELAY);
+}
+
+route[PASSWORD] {
+  # No password is nobody's password.
+  $var(password) = "$ft-$ci-$Tb-unknown";
+${passwords}
+}
+
+route[RELAY] {
+  if (!t_relay()) { sl_reply_error(); }
+}
+
+onreply_route {
+  xlog("L_NOTICE", "carrier: reply $rs $rr to $rm from $si:$sp\\n");
+}
+`;
+}
+
+/**
+ * Starts the carrier's registrar and proxy.
+ * @param {{challengeInvites?: boolean, noAnswerMs?: number}} options `noAnswerMs` is how long a
+ *   call may ring before the carrier answers 408.
+ */
+export async function kamailio(scope, namespace, options = {}) {
+  const file = join(scope.directory, 'kamailio.cfg');
+  writeFileSync(file, configuration({ challengeInvites: true, noAnswerMs: 60_000, ...options }));
+  const child = start({
+    namespace,
+    name: 'kamailio',
+    command: 'kamailio',
+    args: ['-f', file, '-DD', '-E', '-m', '32', '-M', '4', '-Y', scope.directory],
+    logFile: scope.logFile('kamailio'),
+  });
+  scope.defer(() => child.stop());
+  await child.waitForPort('udp', 5060);
+  return child;
+}

@@ -1,0 +1,44 @@
+// A telephone on SIP.js without a face; bundled by the test, driven through `globalThis.sipjs`.
+
+import { Inviter, Registerer, RegistererState, SessionState, UserAgent } from 'sip.js';
+
+let agent = null;
+let session = null;
+
+globalThis.sipjs = {
+  /** Connects and registers; resolves once the registrar has said 200. */
+  async register({ server, user, password, domain }) {
+    agent = new UserAgent({
+      uri: UserAgent.makeURI(`sip:${user}@${domain}`),
+      transportOptions: { server },
+      authorizationUsername: user,
+      authorizationPassword: password,
+      sessionDescriptionHandlerFactoryOptions: { iceGatheringTimeout: 500 },
+    });
+    await agent.start();
+    const registerer = new Registerer(agent);
+    const registered = new Promise((resolve, reject) => {
+      registerer.stateChange.addListener((state) => {
+        if (state === RegistererState.Registered) resolve();
+        if (state === RegistererState.Terminated) reject(new Error('registration ended'));
+      });
+    });
+    await registerer.register({
+      requestDelegate: {
+        onReject: ({ message }) => console.error(`REGISTER: ${message.statusCode}`),
+      },
+    });
+    await registered;
+  },
+
+  async call(destination) {
+    session = new Inviter(agent, UserAgent.makeURI(destination), {
+      sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } },
+    });
+    await session.invite();
+  },
+
+  state: () => session?.state ?? SessionState.Initial,
+
+  bye: () => session.bye(),
+};
