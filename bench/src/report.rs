@@ -206,6 +206,9 @@ pub(crate) fn step(step: &Step) {
     if step.generator_late {
         remarks.push("generator late".to_owned());
     }
+    if step.wrong() > 0 {
+        remarks.push(format!("{} packets wrong", step.wrong()));
+    }
     if step.is_lossy() && step.cpu_share < CPU_SHARE_MIN {
         remarks.push(format!("had {:.0} % of its CPU", 100.0 * step.cpu_share));
     }

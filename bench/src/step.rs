@@ -57,11 +57,12 @@ impl Step {
         self.loss() >= LOSS_MAX
     }
 
-    /// Did everything come out, and most of it while the rate was still offered? What stands in
-    /// queues at the end would be lost if it went on.
+    /// Did everything come out as it should, and most of it while the rate was still offered? What
+    /// stands in queues at the end would be lost if it went on.
     pub(crate) fn is_whole(&self) -> bool {
         let sent = float(self.sent.iter().sum());
-        !self.is_lossy() && float(self.received_in_time) >= sent * IN_TIME_MIN
+        let right = !self.is_lossy() && self.wrong() == 0;
+        right && float(self.received_in_time) >= sent * IN_TIME_MIN
     }
 
     /// Forwarded packets per second while the rate was offered, all ways together.
