@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compares all targets: audio as a gateway carries it, then video in bursts. Results and a page that
-# shows them go to bench/results/. Needs root (network namespaces), and takes about six minutes.
+# shows them go to bench/results/. Needs root (network namespaces), and takes minutes.
 #   bench/compare.sh CALLS ROUNDS
 set -eu
 cd "$(dirname "$0")/.."
