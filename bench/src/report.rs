@@ -183,7 +183,7 @@ pub(crate) fn note(text: &str) {
 /// The line above the steps.
 pub(crate) fn header() {
     note(&format!(
-        "\n{:<11}{:<9}{:>10}{:>12}{:>8}{:>10}{:>7}{:>8}{:>9}  remarks",
+        "\n{:<16}{:<9}{:>10}{:>12}{:>8}{:>10}{:>7}{:>8}{:>9}  remarks",
         "target",
         "step",
         "offered/s",
@@ -219,7 +219,7 @@ pub(crate) fn step(step: &Step) {
         remarks.push(format!("generator overflow {}", step.overflow));
     }
     note(&format!(
-        "{:<11}{:<9}{:>10.0}{:>12.0}{:>8.3}{:>10}{:>7}{:>8.0}{:>9}  {}",
+        "{:<16}{:<9}{:>10.0}{:>12.0}{:>8.3}{:>10}{:>7}{:>8.0}{:>9}  {}",
         step.target.label(),
         step.what,
         step.offered_pps,
@@ -240,7 +240,7 @@ fn table(rows: &[Row]) {
         row.map(|row| row.lossfree_pps_median)
     };
     note(&format!(
-        "\n{:<11}{:>12}{:>21}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>8}",
+        "\n{:<16}{:>12}{:>21}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>8}",
         "target",
         "loss-free/s",
         "min to max",
@@ -256,7 +256,7 @@ fn table(rows: &[Row]) {
         let ratio = |name| rate_of(name).map(|rate| row.lossfree_pps_median / rate);
         let range = format!("{:.0} to {:.0}", row.lossfree_pps_min, row.lossfree_pps_max);
         note(&format!(
-            "{:<11}{:>12.0}{:>21}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>8}{}",
+            "{:<16}{:>12.0}{:>21}{:>9}{:>9}{:>7}{:>7}{:>9}{:>9}{:>8}{}",
             row.target,
             row.lossfree_pps_median,
             range,

@@ -131,6 +131,8 @@ pub(crate) enum Target {
     Rtpengine,
     /// A loop of recvmmsg(2) and sendmmsg(2) without any cryptography.
     Reflector,
+    /// The same through io_uring.
+    UringReflector,
 }
 
 impl Target {
@@ -139,6 +141,7 @@ impl Target {
             Self::Ringway => "ringway",
             Self::Rtpengine => "rtpengine",
             Self::Reflector => "reflector",
+            Self::UringReflector => "uring-reflector",
         }
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::scenario::{Scenario, Target};
+use reflector::Reflecting;
 
 pub(crate) use ringway::master_key;
 pub(crate) use usage::Usage;
@@ -106,7 +107,8 @@ pub(crate) fn serve(arguments: &SubjectArguments) -> Result<(), Failure> {
     let mut subject: Box<dyn Subject> = match arguments.target {
         Target::Ringway => Box::new(ringway::Ringway::start(arguments)?),
         Target::Rtpengine => Box::new(rtpengine::Rtpengine::start(arguments)?),
-        Target::Reflector => Box::new(reflector::Reflecting::start(arguments)?),
+        Target::Reflector => Box::new(Reflecting::start(arguments, reflector::by_batches)?),
+        Target::UringReflector => Box::new(Reflecting::start(arguments, reflector::by_ring)?),
     };
     println!("{}", serde_json::to_string(&Reply::Ready)?);
     for line in std::io::stdin().lines() {

@@ -367,7 +367,7 @@ pub(super) fn probe() -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))
 }
 
-fn build_ring() -> io::Result<IoUring> {
+pub(super) fn build_ring() -> io::Result<IoUring> {
     IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -377,7 +377,7 @@ fn build_ring() -> io::Result<IoUring> {
         .build(SUBMISSION_ENTRIES)
 }
 
-fn empty_header() -> libc::msghdr {
+pub(super) fn empty_header() -> libc::msghdr {
     // SAFETY: all fields are integers and pointers, for which zero is a value.
     unsafe { std::mem::zeroed() }
 }
