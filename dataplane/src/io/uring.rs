@@ -270,7 +270,10 @@ impl Uring {
                 self.buffers.leak = false;
                 return self.ring.submitter().unregister_files();
             }
-            cancel_sent |= self.wake_armed && !cancel_sent && self.push(cancel.clone(), cancel_tag);
+            // Last: a turn would arm it again.
+            if self.sockets.in_use() == 0 && !cancel_sent {
+                cancel_sent = self.push(cancel.clone(), cancel_tag);
+            }
             self.turn(Some(SHUT_DOWN_TURN_WAIT))?;
         }
         Err(io::Error::new(

@@ -8,11 +8,12 @@
 )]
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use super::*;
 use crate::config::{BackendChoice, BackendKind, DataplaneConfig, WorkerConfig};
 use crate::io::backend::on_every_backend;
+use crate::limits::PACKETS_PER_TURN_MAX;
 use crate::link::{
     BrowserFlow, CloseReason, IceCredentials, IceFragment, IcePassword, Media, OpenFlow,
     PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow, WorkerHandle,
@@ -406,6 +407,109 @@ fn a_dead_destination_harms_nobody_and_is_heard_again_when_it_lives(kind: Backen
     dataplane.stop().unwrap();
 }
 
+/// Sends RTP to these ports as fast as it can until `done`; returns how many packets.
+fn flood(from: &UdpSocket, ports: &[SocketAddr], done: &AtomicBool) -> u64 {
+    let mut sent = 0;
+    for sequence in 0.. {
+        for port in ports {
+            // Fails only when the sender's own queue is full.
+            sent += u64::from(from.send_to(&rtp(0, sequence, 1), port).is_ok());
+        }
+        if done.load(Ordering::Acquire) {
+            return sent;
+        }
+    }
+    sent
+}
+
+/// Ends the flood also when the test fails.
+struct DoneWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for DoneWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+fn a_call_is_set_up_and_carried_beside_a_flood_to_the_dead_and_the_full(kind: BackendKind) {
+    let dataplane = start(config(kind, 1)).unwrap();
+    let worker = &dataplane.workers[0];
+    let flows = [0, 1, 2, 3].map(|slot| flow(slot, 1));
+    let ports = flows.map(|flow| open_trunk(worker, flow));
+    // Two calls from one flooder: to somebody who never reads, and to nobody.
+    let (flooder, full, dead) = (
+        peer(worker, flows[0]),
+        peer(worker, flows[1]),
+        peer(worker, flows[3]),
+    );
+    let rtp_of_flooder = flooder.local_addr().unwrap();
+    let peer_of_third = PeerAddresses {
+        rtp: rtp_of_flooder,
+        rtcp: loopback(9),
+    };
+    let (third, peers) = (flows[2], peer_of_third);
+    worker
+        .send(Command::SetPeer {
+            flow: third,
+            peer: peers,
+        })
+        .unwrap();
+    route(worker, flows[0], flows[1], (0, 0), 0xAAAA);
+    route(worker, flows[2], flows[3], (0, 0), 0xBBBB);
+    settle(worker);
+    passes(&flooder, &full, ports[0], 0);
+    drop(dead);
+    let done = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let end = DoneWhenDropped(&done);
+        let flooding = scope.spawn(|| flood(&flooder, &[ports[0], ports[2]], &done));
+        while worker.counters().received_packets < 10 * PACKETS_PER_TURN_MAX as u64 {
+            std::thread::yield_now();
+        }
+        let (a, b) = (flow(4, 1), flow(5, 1));
+        let (port_a, port_b) = (open_trunk_quietly(worker, a), open_trunk_quietly(worker, b));
+        let (peer_a, peer_b) = (peer(worker, a), peer(worker, b));
+        route(worker, a, b, (0, 0), 0xCCCC);
+        route(worker, b, a, (0, 0), 0xDDDD);
+        settle_quietly(worker);
+        // Its sockets have queues of their own, so not one packet is lost.
+        for sequence in 0..200 {
+            passes(&peer_a, &peer_b, port_a, sequence);
+            passes(&peer_b, &peer_a, port_b, sequence);
+        }
+        for flow in [a, b] {
+            worker.send(Command::CloseFlow { flow }).unwrap();
+        }
+        settle_quietly(worker);
+        drop(end);
+        flooding.join().unwrap()
+    });
+    settle_quietly(worker);
+    let counters = worker.counters();
+    assert!(sent > 10 * PACKETS_PER_TURN_MAX as u64);
+    assert!(counters.forwarded_packets >= 400);
+    // Asserts that no buffer was lost.
+    dataplane.stop().unwrap();
+}
+
+/// As `open_trunk`, with events of media before.
+fn open_trunk_quietly(worker: &WorkerHandle, flow: FlowId) -> SocketAddr {
+    loop {
+        let rtp_port = NEXT_PORT.fetch_add(2, Ordering::Relaxed);
+        let kind = FlowKind::Trunk(TrunkFlow { rtp_port });
+        worker
+            .send(Command::OpenFlow(OpenFlow { flow, kind }))
+            .unwrap();
+        loop {
+            match next_event(worker) {
+                Event::FlowOpened { flow: opened } if opened == flow => return loopback(rtp_port),
+                Event::Refused { .. } => break,
+                _ => {}
+            }
+        }
+    }
+}
+
 fn a_burst_to_one_peer_arrives_whole_in_order_and_cut_as_it_came(kind: BackendKind) {
     let dataplane = start(config(kind, 1)).unwrap();
     let worker = &dataplane.workers[0];
@@ -471,6 +575,7 @@ fn trunks_may_be_reached_over_ipv6(kind: BackendKind) {
 on_every_backend! {
     a_proven_peer_is_the_only_one_until_another_is_signalled,
     a_dead_destination_harms_nobody_and_is_heard_again_when_it_lives,
+    a_call_is_set_up_and_carried_beside_a_flood_to_the_dead_and_the_full,
     a_burst_to_one_peer_arrives_whole_in_order_and_cut_as_it_came,
     trunks_may_be_reached_over_ipv6,
     answers_an_ice_check_and_reports_the_nominated_peer,

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::io::socket;
-use crate::limits::{BUFFER_BYTES, PACKET_BYTES_MAX};
+use crate::limits::{BUFFER_BYTES, PACKET_BYTES_MAX, PACKETS_PER_TURN_MAX};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(20);
@@ -120,6 +120,59 @@ fn the_one_browser_socket_keeps_its_share_beside_many_trunk_sockets(kind: Backen
         (1500..2500).contains(&from_browser),
         "{from_browser} of {all}"
     );
+    ring.shut_down().unwrap();
+}
+
+fn a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place(kind: BackendKind) {
+    const TRUNKS: u16 = 40;
+    const EACH: usize = 100;
+    let (mut ring, address, _wake) = backend(kind, usize::from(TRUNKS));
+    let mut clients = vec![client(address)];
+    for slot in 0..TRUNKS {
+        let trunk = socket::bind_trunk(loopback(0), &IoConfig::default()).unwrap();
+        clients.push(client(socket::local_address(&trunk).unwrap()));
+        assert!(ring.open(SocketId::TrunkRtp(slot), trunk));
+    }
+    ring.turn(Some(Duration::ZERO)).unwrap();
+    for client in &clients {
+        for _ in 0..EACH {
+            client.send(b"flood").unwrap();
+        }
+    }
+    let bystander = UdpSocket::bind(loopback(0)).unwrap();
+    bystander.set_read_timeout(Some(DEADLINE)).unwrap();
+    let to = bystander.local_addr().unwrap();
+    let (mut received, mut full_turns, mut turn) = (0, 0, 0_u32);
+    while received < EACH * clients.len() {
+        ring.turn(Some(TURN)).unwrap();
+        let mut packets = 0;
+        while let Some(packet) = ring.next_received() {
+            packets += 1;
+            // Half of the flood is sent on, to somebody who never reads.
+            if packets % 2 == 0 {
+                ring.give_back(packet);
+                continue;
+            }
+            let (socket, length) = (packet.socket, packet.length);
+            let to = clients[0].local_addr().unwrap();
+            ring.send(packet, &Transmit { socket, to, length });
+        }
+        ring.assert_conserved();
+        assert!(packets <= PACKETS_PER_TURN_MAX);
+        received += packets;
+        full_turns += usize::from(packets == PACKETS_PER_TURN_MAX);
+        // What the last turn gave to be sent has left with this one, flood or not.
+        if let Some(last) = turn.checked_sub(1) {
+            let mut answer = [0; 4];
+            assert_eq!(bystander.recv(&mut answer).unwrap(), 4);
+            assert_eq!(u32::from_be_bytes(answer), last);
+        }
+        let (socket, length) = (SocketId::Browser, 4);
+        ring.send_copy(&turn.to_be_bytes(), &Transmit { socket, to, length });
+        turn += 1;
+    }
+    assert!(full_turns > 4, "the flood was too small: {full_turns}");
+    assert_eq!(ring.take_send_failures(), 0);
     ring.shut_down().unwrap();
 }
 
@@ -274,6 +327,17 @@ fn shutting_down_frees_the_browser_port(kind: BackendKind) {
     socket::bind_browser(address, &IoConfig::default()).unwrap();
 }
 
+fn shutting_down_ends_also_when_it_takes_more_than_one_turn(kind: BackendKind) {
+    const TRUNKS: u16 = 600;
+    let (mut ring, _address, _wake) = backend(kind, usize::from(TRUNKS));
+    for slot in 0..TRUNKS {
+        let trunk = socket::bind_trunk(loopback(0), &IoConfig::default()).unwrap();
+        assert!(ring.open(SocketId::TrunkRtp(slot), trunk));
+    }
+    ring.turn(Some(Duration::ZERO)).unwrap();
+    ring.shut_down().unwrap();
+}
+
 fn set_option(socket: &impl AsRawFd, level: i32, name: i32) {
     let on = 1_i32;
     let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap();
@@ -399,6 +463,7 @@ on_every_backend! {
     packets_carry_the_mark_of_their_leg,
     packets_leave_from_the_buffers_they_came_in_and_none_is_lost,
     the_one_browser_socket_keeps_its_share_beside_many_trunk_sockets,
+    a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place,
     a_port_is_free_again_as_soon_as_its_socket_says_so,
     what_arrived_on_a_closed_socket_is_given_back,
     a_dead_destination_harms_nobody_else,
@@ -407,4 +472,5 @@ on_every_backend! {
     works_over_ipv6,
     every_write_of_the_event_descriptor_ends_the_wait,
     shutting_down_frees_the_browser_port,
+    shutting_down_ends_also_when_it_takes_more_than_one_turn,
 }
