@@ -5,6 +5,9 @@
     reason = "getrlimit(2) and setrlimit(2) have no safe wrapper here"
 )]
 
+#[cfg(test)]
+pub(crate) mod forbidden;
+
 use std::io;
 
 use super::uring;
@@ -171,6 +174,21 @@ mod tests {
         assert_eq!(kind, BackendKind::Mmsg);
         let text = warning.unwrap().to_string();
         assert!(text.contains("kernel.io_uring_disabled=0"), "{text}");
+    }
+
+    #[test]
+    fn where_the_kernel_forbids_io_uring_the_free_choice_is_mmsg() {
+        for call in forbidden::IO_URING_CALLS {
+            let chosen = forbidden::without(call, || choose_backend(BackendChoice::Auto));
+            let (kind, warning) = chosen.unwrap();
+            assert_eq!(kind, BackendKind::Mmsg);
+            assert!(matches!(warning, Some(StartWarning::NoIoUring { .. })));
+            let refused = forbidden::without(call, || choose_backend(BackendChoice::Uring));
+            assert!(matches!(refused, Err(StartError::IoUringForbidden(_))));
+        }
+        // The filters were those of their threads.
+        let (kind, _) = choose_backend(BackendChoice::Auto).unwrap();
+        assert_eq!(kind, BackendKind::Uring);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use socket2::Socket;
 
 use self::sockets::{Sockets, State};
@@ -361,10 +361,18 @@ impl Uring {
     }
 }
 
-/// Tries whether this process can have a ring as we need it. In a thread of its own: what the
-/// kernel still does for a ring that is gone interrupts system calls of the thread that had it.
+/// Tries whether this process can have a ring as we need it: each of the three system calls may be
+/// forbidden. In a thread of its own: what the kernel still does for a ring that is gone
+/// interrupts system calls of the thread that had it.
 pub(super) fn probe() -> io::Result<()> {
-    let thread = std::thread::Builder::new().spawn(|| build_ring().map(drop))?;
+    let thread = std::thread::Builder::new().spawn(|| {
+        let mut ring = build_ring()?;
+        ring.submitter().register_probe(&mut Probe::new())?;
+        // SAFETY: the request has no pointers.
+        let pushed = unsafe { ring.submission().push(&opcode::Nop::new().build()) };
+        pushed.map_err(io::Error::other)?;
+        ring.submit_and_wait(1).map(drop)
+    })?;
     thread
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the probe panicked")))

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use super::*;
 use crate::config::{BackendChoice, BackendKind, DataplaneConfig, WorkerConfig};
 use crate::io::backend::on_every_backend;
+use crate::io::setup::forbidden::{IO_URING_CALLS, without};
 use crate::limits::PACKETS_PER_TURN_MAX;
 use crate::link::{
     BrowserFlow, CloseReason, IceCredentials, IceFragment, IcePassword, Media, OpenFlow,
@@ -569,6 +570,30 @@ fn trunks_may_be_reached_over_ipv6(kind: BackendKind) {
     }
     // The browser's side is IPv4 all the same.
     assert!(worker.browser_address().is_ipv4());
+    dataplane.stop().unwrap();
+}
+
+#[test]
+fn where_io_uring_is_forbidden_calls_are_carried_all_the_same() {
+    let config = DataplaneConfig {
+        backend: BackendChoice::Auto,
+        ..config(BackendKind::Uring, 1)
+    };
+    let dataplane = without(IO_URING_CALLS[0], || start(config)).unwrap();
+    assert!(matches!(
+        dataplane.warnings[..],
+        [StartWarning::NoIoUring { .. }]
+    ));
+    let worker = &dataplane.workers[0];
+    assert_eq!(worker.backend(), BackendKind::Mmsg);
+    let echo = flow(0, 1);
+    let port = open_trunk(worker, echo);
+    let peer = peer(worker, echo);
+    route(worker, echo, echo, (0, 0), 0xEC40);
+    settle(worker);
+    for sequence in 0..20 {
+        passes(&peer, &peer, port, sequence);
+    }
     dataplane.stop().unwrap();
 }
 
