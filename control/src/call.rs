@@ -5,6 +5,7 @@
 //! steps; `setup` brings a call from the INVITE to the second INVITE, `answer` from there to the
 //! ACK, `dialog_requests` handles what comes during the call, `end` ends it.
 
+pub(crate) mod alarms;
 pub(crate) mod answer;
 pub(crate) mod dialog;
 pub(crate) mod dialog_requests;
@@ -14,7 +15,9 @@ pub(crate) mod headers;
 pub(crate) mod leg;
 pub(crate) mod media_events;
 pub(crate) mod outgoing;
+pub(crate) mod refresh;
 pub(crate) mod reoffer;
+pub(crate) mod session_timer;
 pub(crate) mod setup;
 pub(crate) mod state;
 
@@ -24,6 +27,7 @@ use std::time::Instant;
 use dataplane::link::{FlowId, FlowTotals};
 use hashbrown::HashMap;
 
+use self::alarms::{Alarm, Alarms};
 use self::end::Cause;
 use self::leg::Leg;
 use self::state::State;
@@ -38,7 +42,7 @@ use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 pub(crate) struct CallId(u64);
 
 /// Which of the two legs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Party {
     /// The one that sent the INVITE.
     Caller,
@@ -135,6 +139,8 @@ pub(crate) struct Calls {
     by_client_invite: BTreeMap<ClientTransactionId, CallId>,
     by_reinvite: BTreeMap<ClientTransactionId, reoffer::Reinvite>,
     relays: BTreeMap<ClientTransactionId, dialog_requests::Relay>,
+    refreshes: BTreeMap<ClientTransactionId, refresh::Refresh>,
+    alarms: Alarms,
     deadlines: BTreeSet<(Instant, CallId)>,
     by_connection: BTreeSet<(ConnectionId, CallId)>,
 }
@@ -149,6 +155,8 @@ impl Calls {
             + self.by_client_invite.len()
             + self.by_reinvite.len()
             + self.relays.len()
+            + self.refreshes.len()
+            + self.alarms.len()
             + self.deadlines.len()
             + self.by_connection.len()
     }
@@ -160,7 +168,8 @@ impl Calls {
 
     /// When `handle_timeout` wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        deadline.into_iter().chain(self.alarms.next()).min()
     }
 
     /// Ends what has waited too long.
@@ -174,6 +183,12 @@ impl Calls {
                 call.deadline = None;
             }
             self.expired(context, now, id);
+        }
+        while let Some((id, alarm)) = self.alarms.take_due(now) {
+            match alarm {
+                Alarm::Refresh(party) => self.refresh_leg(context, now, id, party),
+                Alarm::Expire(party) => self.session_expired(context, now, id, party),
+            }
         }
     }
 
@@ -274,6 +289,7 @@ impl Calls {
     /// Forgets a call and every way to it.
     fn remove(&mut self, id: CallId) {
         self.set_deadline(id, None);
+        self.alarms.clear(id);
         let Some(call) = self.calls.remove(&id) else {
             return;
         };
@@ -292,6 +308,9 @@ impl Calls {
             }
             if let Peer::WebSocket(connection) = leg.peer {
                 self.by_connection.remove(&(connection, id));
+            }
+            if let Some(refresh) = leg.refresh {
+                self.refreshes.remove(&refresh);
             }
         }
         self.by_server_invite.remove(&call.invite.transaction);

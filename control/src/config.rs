@@ -28,6 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
 use dataplane::config::{BackendChoice, IoConfig};
 
 pub use error::ConfigError;
@@ -220,11 +221,33 @@ pub struct TrunkConfig {
     pub video: bool,
     /// True if it takes DTMF as RFC 4733 `telephone-event`. Default true.
     pub telephone_event: bool,
+    /// What holds for calls through it.
+    pub calls: CallPolicy,
     /// Where requests go: `route`, else `target`, resolved. Empty only before
     /// [`Config::resolve`], for a host that is a name.
     pub addresses: Vec<SocketAddr>,
     /// IP addresses that requests of this trunk are accepted from: those of `target` and `route`.
     pub sources: Vec<IpAddr>,
+}
+
+/// The keys of a `[[trunk]]` that are about calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPolicy {
+    /// The session interval that calls ask for, in seconds, at least 90 (RFC 4028); 0 asks for
+    /// none. Default 1800.
+    pub session_expires_s: u32,
+    /// The shortest session interval that the carrier may ask for, in seconds, at least 90.
+    /// Default 90.
+    pub min_se_s: u32,
+}
+
+impl Default for CallPolicy {
+    fn default() -> Self {
+        Self {
+            session_expires_s: SESSION_EXPIRES_DEFAULT_S,
+            min_se_s: SESSION_EXPIRES_MIN_S,
+        }
+    }
 }
 
 /// `[[realm]]`: browsers whose address of record has this domain belong to this trunk.

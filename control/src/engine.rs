@@ -349,6 +349,9 @@ impl Engine {
                 .reoffer_response(context, now, transaction, response)
             || self
                 .calls
+                .refresh_response(context, now, transaction, response)
+            || self
+                .calls
                 .relay_response(context, now, transaction, response)
             || self.edge.response(context, now, transaction, response);
     }
@@ -357,6 +360,9 @@ impl Engine {
         let context = &mut self.context;
         let _known = self.calls.invite_failed(context, now, transaction, status)
             || self.calls.reoffer_failed(context, now, transaction, status)
+            || self
+                .calls
+                .not_refreshed(context, now, transaction, status, None)
             || self.calls.relay_failed(context, now, transaction, status)
             || self.edge.failed(context, now, transaction, status);
     }

@@ -15,8 +15,16 @@ pub const CALLS_MAX: usize = 20_000;
 pub const CALLS_PER_CONNECTION_MAX: usize = 128;
 /// Requests within one call that wait for the other side at a time; beyond it, 503.
 pub const RELAYS_PER_CALL_MAX: usize = 16;
-/// Our first sequence number of a dialog is below 2^30, whatever the caller's was.
-pub const FIRST_SEQUENCE_MASK: u32 = (1 << 30) - 1;
+/// Our first sequence number of a dialog is four times the caller's, of which as many bits count.
+pub const FIRST_SEQUENCE_MASK: u32 = (1 << 28) - 1;
+/// Shortest session interval of all, in seconds (RFC 4028 section 4); what is below is no timer.
+pub const SESSION_EXPIRES_MIN_S: u32 = 90;
+/// Longest session interval, in seconds: a day. A peer that names a longer one gets this.
+pub const SESSION_EXPIRES_MAX_S: u32 = 86_400;
+/// The session interval that trunks are asked for, in seconds, unless configured.
+pub const SESSION_EXPIRES_DEFAULT_S: u32 = 1800;
+/// Time until a session refresh is tried again that could not be made or was refused.
+pub const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Seconds that a caller is told to wait when there is no room (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 5;
 /// Longest time between the INVITE and its final answer: a phone that rings for three minutes is

@@ -7,4 +7,5 @@ mod hardening;
 mod peers;
 mod random;
 mod registration;
+mod session_timer;
 mod trouble;

@@ -10,14 +10,15 @@ use super::end::Cause;
 use super::flows::connect_remote;
 use super::headers;
 use super::leg::{Invite, Leg, Side};
+use super::refresh::{raise_interval, timer_policy};
+use super::session_timer::{self, SessionTimer};
 use super::setup::read_offer;
 use super::state::State;
-use super::{Call, CallId, Calls};
+use super::{Call, CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
 use crate::limits::MEDIA_KEYED_WITHIN;
 use crate::sdp::{self, CodecPolicy, MediaKind, MediaRoute, PayloadPair, Refusal};
 use crate::sip::digest;
-use crate::sip::header::header_param;
 use crate::sip::transaction::ClientTransactionId;
 use crate::sip::{HeaderName, Message, Method};
 
@@ -37,6 +38,7 @@ impl Calls {
             0..=100 => {}
             101..=199 => self.progress(context, now, id, response),
             200..=299 => self.accepted(context, now, id, response),
+            422 if self.call_again(context, now, id, transaction, response) => {}
             status => self.rejected(context, now, id, status, response),
         }
         true
@@ -98,6 +100,8 @@ impl Calls {
             return self.finish_if_done(context, now, id);
         }
         leg.invite = Invite::Accepted;
+        leg.timer = SessionTimer::granted(response);
+        leg.note_allow(response);
         leg.send_ack(context);
         if !response.body().is_empty() {
             if let Err(refusal) = connect(context, call, response.body()) {
@@ -123,13 +127,15 @@ impl Calls {
         let Some(text) = call.answer.clone() else {
             return;
         };
-        let answer = accept(context, &call.caller, &call.invite.message, text);
+        let answer = accept(context, &mut call.caller, &call.invite.message, text);
         context.respond(now, call.invite.transaction, answer);
         call.caller.invite = Invite::Accepted;
         call.answered_at = Some(now);
         call.become_state(State::Answered);
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
         self.set_deadline(id, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
+        self.arm_timer(now, id, Party::Caller);
+        self.arm_timer(now, id, Party::Callee);
     }
 
     /// The echo line answers by itself: what comes in goes back.
@@ -191,6 +197,32 @@ impl Calls {
 }
 
 impl Calls {
+    /// The session interval is too brief for the callee: it is called again, once, with one that
+    /// it takes (RFC 4028 section 7.3).
+    fn call_again(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        refused: ClientTransactionId,
+        response: &Message,
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return false;
+        };
+        let (Some(leg), Some(min_s)) = (call.callee.as_mut(), session_timer::min_se(response))
+        else {
+            return false;
+        };
+        let is_first = leg.min_se_s == 0;
+        if call.state != State::Calling || !is_first || !raise_interval(leg, min_s) {
+            return false;
+        }
+        self.by_client_invite.remove(&refused);
+        self.call_callee(context, now, id);
+        true
+    }
+
     /// Our INVITE found no answer. False if the transaction is none of ours.
     pub(crate) fn invite_failed(
         &mut self,
@@ -249,44 +281,30 @@ pub(crate) fn copy_challenges(response: &Message, answer: &mut Message) {
 }
 
 /// A 200 with our description.
-pub(crate) fn accept(context: &Context, leg: &Leg, request: &Message, text: String) -> Message {
+pub(crate) fn accept(context: &Context, leg: &mut Leg, request: &Message, text: String) -> Message {
     let mut answer = Message::response_to(request, 200, None);
     answer.set_to_tag(&leg.dialog.local_tag);
     answer.copy_from(request, HeaderName::RecordRoute);
     answer.push(HeaderName::Contact, leg.contact(context));
     answer.push(HeaderName::Allow, ALLOW);
-    grant_session_timer(request, &mut answer);
+    grant_timer(context, leg, request, &mut answer);
     if !text.is_empty() {
         answer.set_body("application/sdp", Bytes::from(text));
     }
     answer
 }
 
-/// RFC 4028 section 9: who asked for a session timer refreshes it. Who wants us to refresh gets
-/// none: that is the right of a server without timers.
-pub(crate) fn grant_session_timer(request: &Message, answer: &mut Message) {
-    let lists = |name: HeaderName| request.lists_token(name, "timer");
-    if !lists(HeaderName::Supported) && !lists(HeaderName::Require) {
-        return;
-    }
-    let Some(value) = request.header(HeaderName::SessionExpires) else {
-        return;
-    };
-    let refresher = header_param(value, "refresher");
-    if refresher.is_some_and(|who| who.eq_ignore_ascii_case("uas")) {
-        return;
-    }
-    let seconds = value
-        .split(';')
-        .next()
-        .and_then(|text| text.trim().parse::<u32>().ok());
-    if let Some(seconds) = seconds {
-        answer.push(
-            HeaderName::SessionExpires,
-            format!("{seconds};refresher=uac"),
-        );
-        answer.push(HeaderName::Require, "timer");
-    }
+/// What the peer is granted of a session timer, for this leg and for the 2xx to its request.
+pub(crate) fn grant_timer(
+    context: &Context,
+    leg: &mut Leg,
+    request: &Message,
+    answer: &mut Message,
+) {
+    leg.note_allow(request);
+    answer.push(HeaderName::Supported, "timer");
+    let policy = timer_policy(context, leg.side, leg.takes_update);
+    leg.timer = SessionTimer::grant(request, answer, policy);
 }
 
 /// A second fork answered: it is acknowledged and ended (RFC 3261 section 13.2.2.4).

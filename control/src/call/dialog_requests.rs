@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::answer::{accept, grant_session_timer};
+use super::answer::{accept, grant_timer};
 use super::end::Cause;
 use super::leg::{Leg, Side};
 use super::state::State;
@@ -244,11 +244,12 @@ impl Calls {
         } else {
             let mut response = context.response(&request.message, 200);
             response.push(HeaderName::Contact, leg.contact(context));
-            grant_session_timer(&request.message, &mut response);
+            grant_timer(context, leg, &request.message, &mut response);
             response
         };
         response.remove(HeaderName::RecordRoute);
         context.respond(now, request.transaction, response);
+        self.arm_timer(now, id, party);
     }
 
     /// The call and leg that a request inside a dialog is for.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use dataplane::link::{Command, FlowId, Media};
 
 use super::dialog::Dialog;
+use super::session_timer::SessionTimer;
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
 use crate::engine::input::Peer;
 use crate::media::plan::PlannedFlow;
@@ -66,6 +67,14 @@ pub(crate) struct Leg {
     pub(crate) awaits_answer: bool,
     /// True once the browser's keys are in.
     pub(crate) keyed: bool,
+    /// The session timer that was agreed on (RFC 4028).
+    pub(crate) timer: Option<SessionTimer>,
+    /// The shortest interval that the peer takes, in seconds, as far as it has said.
+    pub(crate) min_se_s: u32,
+    /// True if the peer's `Allow` names UPDATE (RFC 3311).
+    pub(crate) takes_update: bool,
+    /// The latest refresh of ours.
+    pub(crate) refresh: Option<ClientTransactionId>,
 }
 
 /// The flows of a leg, before the leg exists.
@@ -99,6 +108,17 @@ impl Leg {
             invite_sequence: 0,
             awaits_answer: false,
             keyed: side != Side::Browser,
+            timer: None,
+            min_se_s: 0,
+            takes_update: false,
+            refresh: None,
+        }
+    }
+
+    /// Learns from the peer's INVITE or 2xx which methods it takes.
+    pub(crate) fn note_allow(&mut self, message: &Message) {
+        if message.header(HeaderName::Allow).is_some() {
+            self.takes_update = message.lists_token(HeaderName::Allow, "UPDATE");
         }
     }
 

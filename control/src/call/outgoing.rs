@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::dialog::{Dialog, without_tag};
 use super::headers;
 use super::leg::{Leg, Side};
+use super::refresh::propose_timer;
 use super::setup::hops_left;
 use crate::engine::context::Context;
 use crate::engine::input::Peer;
@@ -39,6 +40,7 @@ pub(super) fn callee_invite(
     );
     request.push(HeaderName::Contact, leg.contact(context));
     request.push(HeaderName::Allow, crate::engine::context::ALLOW);
+    propose_timer(context, leg, &mut request);
     match outgoing.side {
         Side::Trunk(_) => {
             headers::copy_to_trunk(invite, &mut request, &context.config.lines.realm);
@@ -60,8 +62,9 @@ pub(super) fn callee_dialog(
 ) -> Dialog {
     let tag = invite.from_tag().unwrap_or_default();
     let names = [invite.call_id(), tag, outgoing.request_uri.as_str()];
-    // Far enough below 2^31 for all later requests of the dialog (RFC 3261 section 8.1.1.5).
-    let number = super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK;
+    // Far enough below 2^31 for all later requests of the dialog (RFC 3261 section 8.1.1.5), and
+    // with room for attempts of our own between two of the caller's.
+    let number = (super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK) * 4;
     Dialog {
         call_id: context.keyed("call-id", &names),
         local_tag: context.keyed("from-tag", &names),

@@ -12,6 +12,8 @@ use super::answer::{accept, connect_medium};
 use super::end::Cause;
 use super::flows::connect_remote;
 use super::leg::{Leg, Side, local_ice};
+use super::refresh::{propose_timer, takes_interval};
+use super::session_timer::SessionTimer;
 use super::setup::{policy, read_offer};
 use super::state::State;
 use super::{Call, CallId, Calls, Party};
@@ -58,6 +60,10 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        let Some(leg) = call.leg(party) else { return };
+        if !takes_interval(context, now, leg.side, &request) {
+            return;
+        }
         let has_offer = !request.message.body().is_empty();
         if (has_offer || request.method() == Method::Invite)
             && let Some(status) = too_early(call, party)
@@ -75,10 +81,13 @@ impl Calls {
         match handle(context, call, party, &offer) {
             Ok(Handling::Answer(plan)) => {
                 let text = answer(context, call, party, offer, &plan);
-                let Some(leg) = call.leg(party) else { return };
+                let Some(leg) = call.leg_mut(party) else {
+                    return;
+                };
                 let mut response = accept(context, leg, &request.message, text);
                 response.remove(HeaderName::RecordRoute);
                 context.respond(now, request.transaction, response);
+                self.arm_timer(now, id, party);
             }
             // Browsers refuse a re-INVITE before their ACK is out.
             Ok(Handling::PassOn(_)) if call.state == State::Answered => {
@@ -113,6 +122,7 @@ impl Calls {
         let sequence = leg.dialog.local_sequence;
         invite.push(HeaderName::Contact, leg.contact(context));
         invite.push(HeaderName::Allow, crate::engine::context::ALLOW);
+        propose_timer(context, leg, &mut invite);
         invite.set_body("application/sdp", Bytes::from(text));
         let transaction = leg.send(context, now, invite);
         if request.method() == Method::Invite {
@@ -194,11 +204,14 @@ impl Calls {
             // Each 2xx has its ACK, also one that comes again or too late.
             leg.dialog.refresh_target(response);
             leg.send_ack_of(context, sent.sequence);
+            if reoffer.is_some() {
+                leg.timer = SessionTimer::granted(response);
+            }
         }
         let Some(reoffer) = reoffer else { return true };
         match changed(context, call, &reoffer, response) {
             Ok(text) => {
-                let Some(leg) = call.leg(reoffer.from) else {
+                let Some(leg) = call.leg_mut(reoffer.from) else {
                     return true;
                 };
                 let mut answer = accept(context, leg, &reoffer.request.message, text);
@@ -207,6 +220,8 @@ impl Calls {
             }
             Err(refusal) => context.refuse_offer(now, &reoffer.request, &refusal),
         }
+        self.arm_timer(now, sent.call, reoffer.from);
+        self.arm_timer(now, sent.call, sent.to);
         true
     }
 
@@ -253,6 +268,21 @@ impl Calls {
                 id,
                 Cause::of(200, "the other side has no such call"),
             );
+        }
+    }
+
+    /// The answer to a refresh of ours: the peer may have moved.
+    pub(super) fn peer_moved(
+        &mut self,
+        context: &mut Context,
+        id: CallId,
+        party: Party,
+        body: &Bytes,
+    ) {
+        let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
+        let Some(leg) = leg else { return };
+        if let Ok(remote) = read_offer(leg.side, body) {
+            adopt(context, leg, remote);
         }
     }
 

@@ -13,6 +13,7 @@ use super::flows::{
 };
 use super::leg::{Invite, Leg, Side};
 use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
+use super::refresh::takes_interval;
 use super::state::State;
 use super::{Call, CallId, Calls};
 use crate::engine::context::{Context, Incoming};
@@ -59,6 +60,9 @@ impl Calls {
         }
         if let Err(status) = check_invite(&invite.message) {
             return refuse_invite(context, now, &invite, status);
+        }
+        if !takes_interval(context, now, caller, &invite) {
+            return;
         }
         if invite.message.body().is_empty() {
             let text = "an INVITE without an offer is not taken".to_owned();
@@ -127,6 +131,7 @@ impl Calls {
         let mut caller_leg = Leg::new(context, caller, invite.peer, dialog, flows);
         caller_leg.invite = Invite::Server(invite.transaction);
         caller_leg.remote = Some(offer.clone());
+        caller_leg.note_allow(&invite.message);
         let callee = match &outgoing {
             None => None,
             Some(to) => {
@@ -262,7 +267,7 @@ impl Calls {
         self.set_deadline(id, Some(now + RINGING_TIME_MAX));
     }
 
-    fn call_callee(&mut self, context: &mut Context, now: Instant, id: CallId) {
+    pub(super) fn call_callee(&mut self, context: &mut Context, now: Instant, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };

@@ -1,5 +1,6 @@
 //! From the file as written to a configuration that can be relied on.
 
+mod calls;
 mod media;
 mod trunks;
 mod web;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Certificate, Config, LogFormat, LogLevel, Origins, TrunkConfig};
+use super::{CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, TrunkConfig};
 
 pub(super) fn effective(config: &Config) -> String {
     let mut text = String::new();
@@ -152,5 +152,11 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
         out,
         "video = {}\ntelephone_event = {}",
         trunk.video, trunk.telephone_event
-    )
+    )?;
+    calls(&trunk.calls, out)
+}
+
+fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {
+    writeln!(out, "session_expires_s = {}", policy.session_expires_s)?;
+    writeln!(out, "min_se_s = {}", policy.min_se_s)
 }

@@ -101,6 +101,8 @@ pub(super) struct Trunk {
     pub(super) video: bool,
     #[serde(default = "yes")]
     pub(super) telephone_event: bool,
+    pub(super) session_expires_s: At<u32>,
+    pub(super) min_se_s: At<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,9 @@ use toml::Spanned;
 
 use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
-use crate::config::{CODECS, ConfigError, HostPort, RealmConfig, Registration, TrunkConfig, file};
+use crate::config::{
+    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, Registration, TrunkConfig, file,
+};
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
     let target = source.host_port("target", &trunk.target, SIP_PORT)?;
@@ -42,6 +44,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         codecs,
         video: trunk.video,
         telephone_event: trunk.telephone_event,
+        calls: super::calls::policy(trunk, source)?,
         addresses: Vec::new(),
         sources: Vec::new(),
     };
@@ -135,6 +138,7 @@ pub(super) fn trunk_environment(
                 codecs: CODECS.map(str::to_owned).to_vec(),
                 video: false,
                 telephone_event: true,
+                calls: CallPolicy::default(),
                 addresses: Vec::new(),
                 sources: Vec::new(),
             });
