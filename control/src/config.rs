@@ -23,6 +23,7 @@ mod host_port;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use dataplane::config::{BackendChoice, IoConfig};
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use secret::Secret;
+pub use token::{TokenConfig, TokenKey, TokenRequired};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug)]
@@ -84,6 +86,8 @@ pub struct WebConfig {
     pub handshakes_per_second_per_source: u32,
     /// SIP messages per second on one connection, with a burst of twice as many. Default 100.
     pub messages_per_second: u32,
+    /// `[web.token]`: `None` means that tokens are not looked at.
+    pub token: Option<TokenConfig>,
 }
 
 /// One listening socket for browsers.

@@ -5,6 +5,7 @@
 //! [`shell`](crate::shell).
 
 pub(crate) mod context;
+mod identity;
 pub mod input;
 pub mod output;
 mod routing;
@@ -31,6 +32,7 @@ use crate::sip::message::is_keep_alive;
 use crate::sip::transaction::{
     ClientTransactionId, ServerTransactionId, TimerConfig, TransactionEvent, Transactions,
 };
+use crate::token::Tokens;
 use crate::trunk::trunk_of_source;
 
 /// What the brain needs to know before it starts.
@@ -44,8 +46,12 @@ pub struct EngineConfig {
     pub fingerprint: Fingerprint,
     /// Randomness for tags, tokens and credentials.
     pub random: Random,
+    /// Checks access tokens, if any are taken.
+    pub tokens: Option<Arc<Tokens>>,
     /// The moment of the start.
     pub now: Instant,
+    /// The same, in seconds since 1970: tokens are dated by the calendar.
+    pub unix_s: u64,
 }
 
 /// What the brain holds: for statistics, and to find what is never given back.
@@ -87,7 +93,9 @@ impl Engine {
             workers,
             fingerprint,
             mut random,
+            tokens,
             now,
+            unix_s,
         } = engine;
         let mut seed = [0; 32];
         random.fill(&mut seed);
@@ -107,7 +115,9 @@ impl Engine {
             outputs: VecDeque::new(),
             fingerprint: fingerprint.to_string(),
             secret,
+            tokens,
             started: now,
+            started_unix_s: unix_s,
             stopping: false,
             goodbyes: Vec::new(),
         };
@@ -126,7 +136,10 @@ impl Engine {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::ConnectionOpened {
-                connection, secure, ..
+                connection,
+                secure,
+                identity,
+                ..
             } => {
                 if self.context.connections.len() >= CONNECTIONS_MAX {
                     let reason = "too many connections";
@@ -139,7 +152,7 @@ impl Engine {
                 }
                 self.context
                     .connections
-                    .insert(connection, Connection { secure });
+                    .insert(connection, Connection { secure, identity });
             }
             Input::ConnectionClosed { connection } => {
                 self.context.connections.remove(&connection);

@@ -36,4 +36,5 @@ pub mod phone;
 pub mod sdp;
 pub mod shell;
 pub mod sip;
+pub mod token;
 pub mod trunk;

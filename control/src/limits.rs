@@ -94,6 +94,10 @@ pub const HTTP_CONNECTION_WITHIN: Duration = Duration::from_secs(120);
 pub const SELF_SIGNED_VALID_FOR: Duration = Duration::from_secs(397 * 24 * 3600);
 /// Longest head of an HTTP request.
 pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Longest access token: half of what a request's head may be. A longer one is malformed.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+/// Shortest secret that tokens are signed with (RFC 7518 section 3.2: as long as the hash).
+pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
 /// Most header lines of an HTTP request.
 pub const HTTP_HEADERS_MAX: usize = 64;
 /// Source addresses whose connection rate is remembered; idle ones are forgotten first.

@@ -16,6 +16,7 @@
 
 mod admission;
 mod arrival;
+mod bearer;
 mod brain;
 mod clock;
 mod drive;

@@ -14,6 +14,7 @@ use control::engine::{Engine, EngineConfig};
 use control::media::handshake::{HandshakeCommand, HandshakeEvent};
 use control::media::plan::WorkerAddresses;
 use control::sip::{HeaderName, Message, Method};
+use control::token::{Identity, Tokens};
 use crypto::dtls::Certificate;
 use crypto::keys::SrtpProfile;
 use crypto::random::Random;
@@ -21,6 +22,9 @@ use dataplane::link::{CloseReason, Command, Event, FlowId, FlowTotals, RefuseRea
 
 /// The carrier's address in every configuration here.
 pub const TRUNK: &str = "198.51.100.20:5060";
+
+/// Seconds since 1970 when every world begins.
+pub const UNIX_S: u64 = 1_800_000_000;
 
 /// A configuration with one trunk, one realm, two lines and an echo line.
 pub const CONFIG: &str = r#"
@@ -99,6 +103,9 @@ impl World {
     pub fn with_config(text: &str) -> Self {
         let config = Config::parse("test.toml", text, &|_| None).expect("configuration");
         let now = Instant::now();
+        let tokens = config.web.token.as_ref();
+        let tokens = tokens
+            .map(|token| Tokens::new(token, &|path| std::fs::read(path)).expect("keys of tokens"));
         let range = config.media.rtp_ports;
         let workers = vec![WorkerAddresses {
             browser: SocketAddr::new(config.media.browser_advertise, config.media.browser_port),
@@ -111,7 +118,9 @@ impl World {
             workers,
             fingerprint: certificate.fingerprint(),
             random: Random::seeded(7),
+            tokens: tokens.map(Arc::new),
             now,
+            unix_s: UNIX_S,
         });
         Self {
             engine,
@@ -131,6 +140,11 @@ impl World {
 
     /// A browser connects.
     pub fn browser(&mut self) -> Peer {
+        self.browser_of(None)
+    }
+
+    /// A browser connects, with a token that says whose it is.
+    pub fn browser_of(&mut self, identity: Option<Identity>) -> Peer {
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
         let remote = SocketAddr::from(([203, 0, 113, 40], 50_000));
@@ -138,6 +152,7 @@ impl World {
             connection,
             remote,
             secure: true,
+            identity,
         });
         Peer::WebSocket(connection)
     }

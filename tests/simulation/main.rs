@@ -4,6 +4,7 @@
 
 mod calls;
 mod hardening;
+mod identity;
 mod peers;
 mod random;
 mod registration;

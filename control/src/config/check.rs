@@ -2,6 +2,7 @@
 
 mod calls;
 mod media;
+mod token;
 mod trunks;
 mod web;
 

@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, TrunkConfig};
+use super::{
+    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, TokenConfig, TokenKey,
+    TokenRequired, TrunkConfig,
+};
 
 pub(super) fn effective(config: &Config) -> String {
     let mut text = String::new();
@@ -109,7 +112,47 @@ fn web(config: &Config, out: &mut String) -> fmt::Result {
     )?;
     let handshakes = web.handshakes_per_second_per_source;
     writeln!(out, "handshakes_per_second_per_source = {handshakes}")?;
-    writeln!(out, "messages_per_second = {}", web.messages_per_second)
+    writeln!(out, "messages_per_second = {}", web.messages_per_second)?;
+    match &web.token {
+        Some(config) => token(config, out),
+        None => Ok(()),
+    }
+}
+
+fn token(token: &TokenConfig, out: &mut String) -> fmt::Result {
+    writeln!(out, "[web.token]")?;
+    let is_secret = |key: &&TokenKey| matches!(key, TokenKey::Secret(_));
+    let secrets = token.keys.iter().filter(is_secret).map(|_| "…");
+    let secrets: Vec<&str> = secrets.collect();
+    if !secrets.is_empty() {
+        writeln!(out, "secret = {secrets:?}")?;
+    }
+    let files = token.keys.iter().filter_map(|key| match key {
+        TokenKey::Secret(_) => None,
+        TokenKey::PublicKey(path) => Some(path),
+    });
+    let files: Vec<_> = files.collect();
+    if !files.is_empty() {
+        writeln!(out, "public_key = {files:?}")?;
+    }
+    writeln!(out, "claim = {:?}", token.claim)?;
+    for (key, value) in [
+        ("domain", &token.domain),
+        ("issuer", &token.issuer),
+        ("audience", &token.audience),
+        ("cookie", &token.cookie),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "{key} = {value:?}")?;
+        }
+    }
+    writeln!(out, "leeway_s = {}", token.leeway.as_secs())?;
+    let required = match token.required {
+        TokenRequired::Handshake => "handshake",
+        TokenRequired::Request => "request",
+        TokenRequired::Never => "never",
+    };
+    writeln!(out, "required = \"{required}\"")
 }
 
 fn media(config: &Config, out: &mut String) -> fmt::Result {

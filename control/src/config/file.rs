@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{ConfigError, LogFormat, LogLevel, Registration, Secret};
+use super::{ConfigError, LogFormat, LogLevel, Registration, Secret, TokenRequired};
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -45,6 +45,21 @@ pub(super) struct Web {
     pub(super) connections_per_source_max: At<usize>,
     pub(super) handshakes_per_second_per_source: At<u32>,
     pub(super) messages_per_second: At<u32>,
+    pub(super) token: Option<Token>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Token {
+    pub(super) secret: At<Secrets>,
+    pub(super) public_key: At<OneOrMore>,
+    pub(super) claim: At<String>,
+    pub(super) domain: At<String>,
+    pub(super) issuer: At<String>,
+    pub(super) audience: At<String>,
+    pub(super) leeway_s: At<u64>,
+    pub(super) cookie: At<String>,
+    pub(super) required: Option<TokenRequired>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -178,6 +193,17 @@ impl<'de> Deserialize<'de> for OneOrMore {
             }
         }
         deserializer.deserialize_any(Texts)
+    }
+}
+
+/// One secret, or a list of secrets.
+#[derive(Debug)]
+pub(super) struct Secrets(pub(super) Vec<Secret>);
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = OneOrMore::deserialize(deserializer)?;
+        Ok(Self(texts.0.into_iter().map(Secret::from).collect()))
     }
 }
 

@@ -577,6 +577,22 @@ fn reference_file_is_valid_and_complete() {
 }
 
 #[test]
+fn w21_tokens_need_a_key_that_is_long_enough() {
+    let none = refusal("[web.token]\nissuer = \"me\"");
+    assert!(none.contains("no key to check tokens with"), "{none}");
+    let short = refusal("[web.token]\nsecret = \"short\"");
+    assert!(short.contains("shorter than 32 bytes"), "{short}");
+    let text = "[web.token]\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+                public_key = \"key.pem\"\nissuer = \"me\"\nrequired = \"request\"";
+    let config = load(text).unwrap();
+    let token = config.web.token.as_ref().unwrap();
+    assert_eq!(token.keys.len(), 2);
+    assert_eq!(token.required, TokenRequired::Request);
+    let effective = config.effective();
+    assert!(effective.contains("issuer = \"me\"") && !effective.contains("0123456789"));
+}
+
+#[test]
 fn says_which_file_cannot_be_read() {
     let error = Config::load(Path::new("/nonexistent/a.toml"), NO_ENVIRONMENT).unwrap_err();
     assert!(

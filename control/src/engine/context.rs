@@ -19,6 +19,7 @@ use crate::sip::transaction::{
     ClientTransactionId, ServerTransactionId, Transactions, ViaParameters,
 };
 use crate::sip::{HeaderName, Message, Method};
+use crate::token::{Identity, Tokens};
 
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE";
@@ -28,9 +29,11 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INF
 pub(crate) const BROWSER_SIDE_HOST: &str = "ringway.invalid";
 
 /// One WebSocket connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) secure: bool,
+    /// Whose it is, if a token has said so.
+    pub(crate) identity: Option<Identity>,
 }
 
 /// What every part of the brain works with.
@@ -46,7 +49,9 @@ pub(crate) struct Context {
     pub(crate) fingerprint: String,
     /// Key of everything that peers are given to bring back: Call-IDs, tokens, nonces.
     pub(crate) secret: aws_lc_rs::hmac::Key,
+    pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) started: Instant,
+    pub(crate) started_unix_s: u64,
     pub(crate) stopping: bool,
     /// BYEs sent because the process stops; one per leg at most.
     pub(crate) goodbyes: Vec<ClientTransactionId>,
@@ -166,6 +171,17 @@ impl Context {
     /// Time since the start: what nonces are dated with.
     pub(crate) fn uptime(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
+    }
+
+    /// The same moment in seconds since 1970.
+    pub(crate) fn unix_seconds(&self, now: Instant) -> u64 {
+        self.started_unix_s
+            .saturating_add(self.uptime(now).as_secs())
+    }
+
+    /// Whose the connection is, if a token has said so.
+    pub(crate) fn identity(&self, connection: Option<ConnectionId>) -> Option<&Identity> {
+        self.connections.get(&connection?)?.identity.as_ref()
     }
 
     /// What a trunk's SBC sees as our host and port.

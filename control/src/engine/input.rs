@@ -7,6 +7,7 @@ use bytes::Bytes;
 use dataplane::link::Event;
 
 use crate::media::handshake::HandshakeEvent;
+use crate::token::Identity;
 
 /// Names one WebSocket connection; never used twice in the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +39,8 @@ pub enum Input {
         remote: SocketAddr,
         /// True for wss: Via says `WSS`.
         secure: bool,
+        /// Whose it is, if a token of the handshake says so.
+        identity: Option<Identity>,
     },
     /// A WebSocket connection is gone.
     ConnectionClosed {

@@ -20,6 +20,9 @@ type NoRoute = (u16, &'static str);
 impl Engine {
     /// A new request.
     pub(super) fn request(&mut self, now: Instant, request: Incoming) {
+        let Some(request) = self.identify(now, request) else {
+            return;
+        };
         let request = if request.message.to_tag().is_some() {
             match self.calls.dialog_request(&mut self.context, now, request) {
                 None => return,

@@ -8,6 +8,7 @@ use dataplane::link::Event;
 use super::websocket::OutgoingQueue;
 use crate::engine::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeEvent;
+use crate::token::Identity;
 
 /// Something happened at a socket, a queue, or a signal handler.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Arrival {
         connection: ConnectionId,
         remote: SocketAddr,
         secure: bool,
+        /// Whose it is, if a token of the handshake says so.
+        identity: Option<Identity>,
         /// Where messages to it go.
         outgoing: OutgoingQueue,
     },

@@ -11,6 +11,12 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
+/// Seconds since 1970: what tokens are dated with.
+pub(super) fn unix_seconds() -> u64 {
+    let since = wall().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// Now, by the calendar.
 #[expect(
     clippy::disallowed_methods,

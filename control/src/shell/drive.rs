@@ -102,6 +102,7 @@ impl<B: Brain> Driver<B> {
                 connection,
                 remote,
                 secure,
+                identity,
                 outgoing,
             } => {
                 self.connections.insert(connection, outgoing);
@@ -109,6 +110,7 @@ impl<B: Brain> Driver<B> {
                     connection,
                     remote,
                     secure,
+                    identity,
                 }
             }
             Arrival::Closed { connection } => {

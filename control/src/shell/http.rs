@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 
 use super::admission::{Admission, Admitted};
 use super::arrival::Arrival;
+use super::bearer::{self, Unauthorized};
 use super::page::{self, Answer, Pages};
 use super::websocket::{self, Connection};
 use super::{clock, upgrade};
@@ -31,6 +32,7 @@ use crate::engine::input::ConnectionId;
 use crate::limits::{
     HTTP_CONNECTION_WITHIN, HTTP_HANDSHAKE_WITHIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX,
 };
+use crate::token::Tokens;
 
 /// What all connections of browsers share.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Web {
     path: String,
     origins: Origins,
     messages_per_second: u32,
+    tokens: Option<Arc<Tokens>>,
+    token_cookie: Option<String>,
     admission: Arc<Admission>,
     arrivals: mpsc::Sender<Arrival>,
     next_connection: AtomicU64,
@@ -58,7 +62,11 @@ struct Visitor {
 }
 
 impl Web {
-    pub(super) fn new(config: &Config, arrivals: mpsc::Sender<Arrival>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        tokens: Option<Arc<Tokens>>,
+        arrivals: mpsc::Sender<Arrival>,
+    ) -> Self {
         let web = &config.web;
         let admission = Admission::new(
             web.connections_max,
@@ -70,6 +78,8 @@ impl Web {
             path: web.path.clone(),
             origins: web.origins.clone(),
             messages_per_second: web.messages_per_second,
+            tokens,
+            token_cookie: web.token.as_ref().and_then(|token| token.cookie.clone()),
             admission: Arc::new(admission),
             arrivals,
             next_connection: AtomicU64::new(1),
@@ -216,10 +226,23 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
             return page::text(refusal.status(), refusal.text());
         }
     };
+    let cookie = web.token_cookie.as_deref();
+    let identity = match &web.tokens {
+        Some(tokens) => bearer::identity(tokens, cookie, request.uri(), request.headers()),
+        None => Ok(None),
+    };
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(reason) => {
+            debug!(remote = %visitor.remote, ?reason, "WebSocket refused");
+            return unauthorized(reason);
+        }
+    };
     let connection = Connection {
         id: ConnectionId(web.next_connection.fetch_add(1, Ordering::Relaxed)),
         remote: visitor.remote,
         secure: visitor.secure,
+        identity,
         arrivals: web.arrivals.clone(),
         messages_per_second: web.messages_per_second,
     };
@@ -240,6 +263,23 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
     headers.insert(
         header::SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static("sip"),
+    );
+    answer
+}
+
+/// 401, with the challenge of RFC 6750 section 3.
+fn unauthorized(reason: Unauthorized) -> Answer {
+    let challenge = match reason {
+        Unauthorized::Missing => "Bearer realm=\"ringway\"",
+        Unauthorized::Refused(_) => "Bearer realm=\"ringway\", error=\"invalid_token\"",
+    };
+    let mut answer = page::text(
+        StatusCode::UNAUTHORIZED,
+        "a valid access token is needed to open a WebSocket here\n",
+    );
+    answer.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static(challenge),
     );
     answer
 }

@@ -23,6 +23,7 @@ use crate::engine::{Engine, EngineConfig};
 use crate::limits::ARRIVALS_MAX;
 use crate::media::handshake::Handshakes;
 use crate::media::plan::WorkerAddresses;
+use crate::token::{TokenKeyError, Tokens};
 
 /// Why the process could not start, or had to stop.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum RunError {
     Dataplane(dataplane::StartError),
     /// TLS is on, but there is no certificate that can be used.
     Tls(TlsError),
+    /// A key that tokens are checked with cannot be used.
+    TokenKey(TokenKeyError),
     /// The DTLS certificate, or randomness for it, could not be had.
     Crypto(String),
     /// An address of the configuration cannot be bound.
@@ -61,6 +64,7 @@ impl fmt::Display for RunError {
             Self::Config(error) => error.fmt(f),
             Self::Dataplane(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::TokenKey(error) => error.fmt(f),
             Self::Crypto(error) => write!(f, "cannot make the DTLS certificate: {error}"),
             Self::Bind {
                 key,
@@ -168,14 +172,20 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     let handshakes = handshakes::start(handshakes, workers.clone(), sender.clone())
         .map_err(system("start the handshake thread"))?;
 
+    let tokens = config.web.token.as_ref();
+    let tokens = tokens.map(|tokens| Tokens::new(tokens, &|path| std::fs::read(path)));
+    let tokens = tokens.transpose().map_err(RunError::TokenKey)?;
+    let tokens = tokens.map(Arc::new);
     let engine = Engine::new(EngineConfig {
         config: Arc::clone(&config),
+        tokens: tokens.clone(),
         workers: addresses(&config.media, &workers),
         fingerprint,
         random,
         now: clock::now(),
+        unix_s: clock::unix_seconds(),
     });
-    let web = Arc::new(Web::new(&config, sender));
+    let web = Arc::new(Web::new(&config, tokens, sender));
     let listeners = listen(&config, &web).await?;
     announce(&config, &listeners);
     let links = workers.into_iter().map(WorkerLink::new).collect();

@@ -23,11 +23,12 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::arrival::Arrival;
 use super::drive::Driver;
 use super::http::Web;
-use super::{Brain, http, tls, udp};
+use super::{Brain, clock, http, tls, udp};
 use crate::config::{Certificate, Config};
 use crate::engine::input::{Input, Peer};
 use crate::engine::output::Output;
 use crate::limits::{HTTP_CONNECTION_WITHIN, OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
+use crate::token::Tokens;
 
 /// Nothing on loopback takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -108,7 +109,10 @@ async fn start(config: &Config, tls: Option<TlsAcceptor>) -> Server {
 /// As `start`, with another time for HTTP connections.
 async fn start_within(config: &Config, tls: Option<TlsAcceptor>, within: Duration) -> Server {
     let (arrivals, receiver) = mpsc::channel(16);
-    let mut web = Web::new(config, arrivals.clone());
+    let tokens = config.web.token.as_ref();
+    let tokens =
+        tokens.map(|token| Arc::new(Tokens::new(token, &|path| std::fs::read(path)).unwrap()));
+    let mut web = Web::new(config, tokens, arrivals.clone());
     web.http_within = within;
     let web = Arc::new(web);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -270,6 +274,64 @@ async fn refuses_handshakes_with_the_status_that_says_why() {
     let same = format!("Origin: http://{}", server.address);
     let answer = server.knock("/", &[version, sip, &same]).await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+}
+
+#[tokio::test]
+async fn w21_the_handshake_is_answered_401_without_a_valid_token() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let text = format!("[web.token]\nsecret = \"{SECRET}\"\ncookie = \"sip_token\"");
+    let server = start(&configuration(&text), None).await;
+    let token = |exp: u64| {
+        let claims = serde_json::json!({ "sub": "alice@example.com", "exp": exp });
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+    };
+    let (good, old) = (token(clock::unix_seconds() + 60), token(1_000_000_000));
+    let sip = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: sip"];
+    let knock = async |path: &str, line: &str| {
+        let lines = [sip[0], sip[1], line];
+        let lines = if line.is_empty() { &lines[..2] } else { &lines };
+        server.knock(path, lines).await
+    };
+    for (path, line) in [
+        (format!("/ws?token={good}"), String::new()),
+        (format!("/?x=1&access_token={good}"), String::new()),
+        ("/ws".to_owned(), format!("Authorization: Bearer {good}")),
+        ("/ws".to_owned(), format!("Cookie: a=b; sip_token={good}")),
+    ] {
+        let answer = knock(&path, &line).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 101 "),
+            "{path} {line}: {answer}"
+        );
+    }
+    for (path, line, challenge) in [
+        ("/ws".to_owned(), String::new(), "Bearer realm=\"ringway\""),
+        (
+            format!("/ws?token={old}"),
+            String::new(),
+            "Bearer realm=\"ringway\", error=\"invalid_token\"",
+        ),
+        (
+            "/ws".to_owned(),
+            format!("Authorization: Bearer {good}x"),
+            "Bearer realm=\"ringway\", error=\"invalid_token\"",
+        ),
+    ] {
+        let answer = knock(&path, &line).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 401 "),
+            "{path} {line}: {answer}"
+        );
+        let header = format!("\r\nwww-authenticate: {challenge}\r\n");
+        assert!(answer.contains(&header), "{answer}");
+    }
+    // Where it is asked for in SIP, the handshake may go without; a wrong one never passes.
+    let text = format!("{text}\nrequired = \"request\"");
+    let server = start(&configuration(&text), None).await;
+    assert!(server.knock("/ws", &sip).await.starts_with("HTTP/1.1 101 "));
+    let answer = server.knock(&format!("/ws?token={old}"), &sip).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
 }
 
 #[tokio::test]
@@ -541,7 +603,7 @@ async fn says_goodbye_when_the_process_stops() {
 #[tokio::test]
 async fn health_says_503_while_draining() {
     let (arrivals, _receiver) = mpsc::channel(1);
-    let web = Arc::new(Web::new(&configuration(""), arrivals.clone()));
+    let web = Arc::new(Web::new(&configuration(""), None, arrivals.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(http::listen(Arc::clone(&web), listener, None));
@@ -564,7 +626,7 @@ async fn carries_sip_over_udp_and_ignores_keep_alives() {
     let socket = Arc::new(udp::bind("127.0.0.1:0".parse().unwrap()).unwrap());
     let (arrivals, receiver) = mpsc::channel(16);
     tokio::spawn(udp::receive(Arc::clone(&socket), arrivals.clone()));
-    let web = Arc::new(Web::new(&configuration(""), arrivals));
+    let web = Arc::new(Web::new(&configuration(""), None, arrivals));
     let address = socket.local_addr().unwrap();
     let driver = Driver::new(Parrot::default(), web, Some(socket), Vec::new(), None);
     tokio::spawn(driver.drive(receiver));

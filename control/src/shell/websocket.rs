@@ -27,6 +27,7 @@ use crate::limits::{
     PINGS_UNANSWERED_MAX, WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES,
     WEBSOCKET_WRITE_BUFFER_BYTES_MAX, WEBSOCKET_WRITE_WITHIN,
 };
+use crate::token::Identity;
 
 /// Double CRLF: the client asks for a sign of life (RFC 7118 section 6, RFC 5626 section 4.4.1).
 const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
@@ -39,6 +40,7 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) remote: SocketAddr,
     pub(super) secure: bool,
+    pub(super) identity: Option<Identity>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) messages_per_second: u32,
 }
@@ -114,7 +116,7 @@ const SLOW_READER: Ending = Ending::Close {
 };
 
 /// Serves the connection to its end, and tells the brain of its beginning and end.
-pub(super) async fn serve<S>(stream: S, connection: Connection)
+pub(super) async fn serve<S>(stream: S, mut connection: Connection)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -127,18 +129,13 @@ where
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
     let (mut sink, mut source) = socket.split();
     let (queue, mut receiver) = OutgoingQueue::new();
-    let Connection {
-        id,
-        remote,
-        secure,
-        arrivals,
-        ..
-    } = &connection;
-    let (id, remote, secure) = (*id, *remote, *secure);
+    let (id, remote, secure) = (connection.id, connection.remote, connection.secure);
+    let arrivals = connection.arrivals.clone();
     let opened = Arrival::Opened {
         connection: id,
         remote,
         secure,
+        identity: connection.identity.take(),
         outgoing: queue.clone(),
     };
     if arrivals.send(opened).await.is_err() {

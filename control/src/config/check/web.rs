@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Source, WEB_LISTEN};
+use super::{Source, WEB_LISTEN, token};
 use crate::config::file::{self, At};
 use crate::config::{Certificate, ConfigError, HostPort, Origins, WebConfig, WebListener};
 use crate::phone;
@@ -51,6 +51,11 @@ pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, Con
             &web.messages_per_second,
             100,
         )?,
+        token: web
+            .token
+            .as_ref()
+            .map(|token| token::token(token, source))
+            .transpose()?,
     })
 }
 
