@@ -30,6 +30,9 @@ pub const DATAGRAM_QUEUE_LENGTH: usize = 512;
 /// flow. There are hardly ever more; if control takes none for so long, they wait in the engine,
 /// at most one of each kind for each flow.
 pub const EVENTS_PER_FLOW_READY: usize = 1;
+/// A worker whose queue of events is full looks for room again after this long; meanwhile it
+/// forwards packets, and applies no commands.
+pub const FULL_EVENTS_RETRY_AFTER: Duration = Duration::from_millis(1);
 
 /// DTLS datagrams of one browser flow that are passed up within one [`SWEEP_PERIOD`]: several
 /// handshakes. The queue is shared by all flows of a worker, and nobody may fill it alone.

@@ -19,7 +19,9 @@ use crate::engine::{DropReason, Engine, SocketId, Verdict};
 use crate::io::backend::Backend;
 use crate::io::received::Received;
 use crate::io::socket;
-use crate::limits::{COMMANDS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, PACKET_BYTES_MAX};
+use crate::limits::{
+    COMMANDS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, FULL_EVENTS_RETRY_AFTER, PACKET_BYTES_MAX,
+};
 use crate::link::{Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd};
 
 struct Worker {
@@ -84,14 +86,23 @@ impl Worker {
             if self.stopping && self.has_said_everything() {
                 return Ok(());
             }
-            wait = if commands_left || !self.end.announce_sleep() {
-                Some(Duration::ZERO)
-            } else {
-                self.engine
-                    .poll_timeout()
-                    .map(|time| time.saturating_duration_since(now))
-            };
+            wait = self.next_wait(now, commands_left);
         }
+    }
+
+    /// How long the next turn may wait for news; `None` is without end.
+    fn next_wait(&self, now: Instant, commands_left: bool) -> Option<Duration> {
+        let timeout = self.engine.poll_timeout();
+        let timeout = timeout.map(|time| time.saturating_duration_since(now));
+        if self.unpublished.is_some() {
+            // Nobody says when there is room, and commands that wait for it must not spin.
+            let retry = FULL_EVENTS_RETRY_AFTER;
+            return Some(timeout.map_or(retry, |timeout| timeout.min(retry)));
+        }
+        if commands_left || !self.end.announce_sleep() {
+            return Some(Duration::ZERO);
+        }
+        timeout
     }
 
     fn handle_packets(&mut self, now: Instant) {
@@ -145,9 +156,9 @@ impl Worker {
     }
 
     /// True when it stopped early: there may be more. None is applied while an event waits for
-    /// room, since each may cause one more.
+    /// room, since each may cause one more; unless the end is near, when nobody need hear of them.
     fn apply_commands(&mut self, now: Instant) -> bool {
-        if self.unpublished.is_some() {
+        if self.unpublished.is_some() && !self.end.stop_asked() {
             return false;
         }
         for _ in 0..COMMANDS_PER_TURN_MAX {

@@ -40,6 +40,8 @@ struct Shared {
     /// Set by the worker while it waits (or is about to wait) in the kernel.
     sleeping: AtomicBool,
     running: AtomicBool,
+    /// `Command::Stop` was sent, or found no room.
+    stop_asked: AtomicBool,
     worker_wake: Arc<EventFd>,
     events_ready: Arc<EventFd>,
     datagrams_ready: Arc<EventFd>,
@@ -61,6 +63,9 @@ impl WorkerHandle {
     /// # Errors
     /// [`COMMAND_QUEUE_LENGTH`] commands are waiting already; the command comes back.
     pub fn send(&self, command: Command) -> Result<(), CommandQueueFull> {
+        if matches!(command, Command::Stop) {
+            self.shared.stop_asked.store(true, Ordering::SeqCst);
+        }
         self.shared
             .commands
             .push(command)
@@ -182,6 +187,7 @@ impl WorkerEnd {
                 counters: Arc::new(Counters::default()),
                 sleeping: AtomicBool::new(false),
                 running: AtomicBool::new(true),
+                stop_asked: AtomicBool::new(false),
                 worker_wake: Arc::new(EventFd::new()?),
                 events_ready: Arc::new(EventFd::new()?),
                 datagrams_ready: Arc::new(EventFd::new()?),
@@ -209,6 +215,11 @@ impl WorkerEnd {
 
     pub(crate) fn next_command(&self) -> Option<Command> {
         self.shared.commands.pop()
+    }
+
+    /// Control has asked for the end; the command itself may still wait, or be sent again.
+    pub(crate) fn stop_asked(&self) -> bool {
+        self.shared.stop_asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn next_datagram(&self) -> Option<Datagram> {

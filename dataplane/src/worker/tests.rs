@@ -14,7 +14,7 @@ use super::*;
 use crate::config::{BackendChoice, BackendKind, DataplaneConfig, WorkerConfig};
 use crate::io::backend::on_every_backend;
 use crate::io::setup::forbidden::{IO_URING_CALLS, without};
-use crate::limits::PACKETS_PER_TURN_MAX;
+use crate::limits::{COMMAND_QUEUE_LENGTH, EVENTS_PER_FLOW_READY, PACKETS_PER_TURN_MAX};
 use crate::link::{
     BrowserFlow, CloseReason, IceCredentials, IceFragment, IcePassword, Media, OpenFlow,
     PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow, WorkerHandle,
@@ -318,6 +318,25 @@ fn stopping_reports_every_flow_and_frees_the_ports(kind: BackendKind) {
     UdpSocket::bind(worker.browser_address()).unwrap();
 }
 
+fn stopping_ends_though_nobody_takes_events_and_both_queues_are_full(kind: BackendKind) {
+    let config = config(kind, 1);
+    let events = config.flows_max * EVENTS_PER_FLOW_READY + COMMAND_QUEUE_LENGTH;
+    let dataplane = start(config).unwrap();
+    let worker = dataplane.workers[0].clone();
+    open_trunk(&worker, flow(0, 1));
+    // Each is refused by an event. The last ones stay in the queue of commands and fill it.
+    let nobody = flow(7, u32::MAX);
+    for _ in 0..events + COMMAND_QUEUE_LENGTH {
+        while worker.send(Command::CloseFlow { flow: nobody }).is_err() {
+            std::thread::yield_now();
+        }
+    }
+    let (done, ended) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || done.send(dataplane.stop()).unwrap());
+    let outcome = ended.recv_timeout(DEADLINE);
+    outcome.expect("the worker does not stop").unwrap();
+}
+
 fn what_keeps_a_worker_from_starting_is_said_at_once(kind: BackendKind) {
     let first = start(config(kind, 1)).unwrap();
     let mut taken = config(kind, 2);
@@ -609,5 +628,6 @@ on_every_backend! {
     a_port_pair_can_be_used_again_as_soon_as_the_flow_is_closed,
     a_port_in_use_and_a_slot_in_use_are_refused,
     stopping_reports_every_flow_and_frees_the_ports,
+    stopping_ends_though_nobody_takes_events_and_both_queues_are_full,
     what_keeps_a_worker_from_starting_is_said_at_once,
 }
