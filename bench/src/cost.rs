@@ -1,6 +1,5 @@
 //! `ringway-bench cost`: what calls cost one worker, against the bars it must keep.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use dataplane::io::{affinity, process};
 use serde::Serialize;
 
 use crate::Failure;
+use crate::environment::Environment;
 use crate::generator::{Lane, Offer};
-use crate::media::{Place, Site};
-use crate::report::{median, note};
+use crate::media::{Place, Site, core_map};
+use crate::report::{About, about_path, median, note, write_json};
 use crate::scenario::{Direction, Scenario, Target};
 use crate::step::{Step, float};
 use crate::subject::CHURN_SLOTS;
@@ -59,7 +59,8 @@ pub(crate) struct CostArguments {
     /// CPU core of the load generator: another one.
     #[arg(long, default_value_t = 0)]
     generator_core: usize,
-    /// Write the rows here, as a JSON array.
+    /// Write the rows here, as a JSON array; the machine and the settings go beside it, into a file
+    /// that ends in `.about.json`.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -106,42 +107,27 @@ impl CostArguments {
 /// # Errors
 /// Packets that came out wrong, or what keeps a target from running.
 pub(crate) fn run(arguments: &CostArguments) -> Result<(), Failure> {
-    let mut site = Site::make(&arguments.place, &arguments.scenario(FEW_CALLS))?;
-    let backend = arguments.backend.as_deref();
-    let target = Target::Ringway;
-    note(&format!("setting up {FEW_CALLS} and {MANY_CALLS} calls"));
-    let mut few = site.start(target, 0, &arguments.scenario(FEW_CALLS), backend)?;
-    let mut many = site.start(target, 1, &arguments.scenario(MANY_CALLS), backend)?;
-    if !affinity::pin_thread(arguments.generator_core) {
-        return Err(format!("cannot run on CPU core {}", arguments.generator_core).into());
-    }
-    let mut costs = [Vec::new(), Vec::new()];
-    for _ in 0..arguments.rounds {
-        for (lane, costs) in [&mut few, &mut many].into_iter().zip(&mut costs) {
-            costs.push(packet_cost(&mut site, lane, arguments)?);
-        }
-    }
-    drop((few, many));
-    let [few, many] = costs.map(|costs| median(costs.into_iter()).unwrap_or_default());
-    note(&format!(
-        "{few:.0} ns of CPU a packet with {FEW_CALLS} calls, {many:.0} with {MANY_CALLS}, \
-         at {} packets/s",
-        arguments.pps
-    ));
+    let scenario = arguments.scenario(FEW_CALLS);
+    let environment = Environment::here();
+    let mut site = Site::make(&arguments.place, &scenario)?;
+    let environment = Environment {
+        network: site.description(),
+        core_map: core_map(&scenario),
+        ..environment
+    };
+    let bytes = call_bytes(&mut site, arguments)?;
+    let set_ups = set_ups(&site, arguments)?;
+    let [few, many] = packet_costs(&mut site, arguments)?;
     let rows = [
         row(
             "cpu_ns_per_packet_5000_to_100_calls_ratio",
             many / few,
             Bar::AtMost(COST_RATIO_MAX),
         ),
-        row(
-            "bytes_per_call_of_8000",
-            call_bytes(&mut site, arguments)?,
-            Bar::AtMost(CALL_BYTES_MAX),
-        ),
+        row("bytes_per_call_of_8000", bytes, Bar::AtMost(CALL_BYTES_MAX)),
         row(
             "call_set_ups_per_second",
-            set_ups(&site, arguments)?,
+            set_ups,
             Bar::AtLeast(SET_UPS_PER_SECOND_MIN),
         ),
     ];
@@ -154,9 +140,38 @@ pub(crate) fn run(arguments: &CostArguments) -> Result<(), Failure> {
         ));
     }
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
+        let about = About {
+            environment,
+            ..About::default()
+        };
+        write_json(path, &rows)?;
+        write_json(&about_path(path), &about)?;
     }
     Ok(())
+}
+
+/// CPU time of a packet with few and with many calls, in nanoseconds.
+fn packet_costs(site: &mut Site, arguments: &CostArguments) -> Result<[f64; 2], Failure> {
+    let backend = arguments.backend.as_deref();
+    note(&format!("setting up {FEW_CALLS} and {MANY_CALLS} calls"));
+    let few = site.start(Target::Ringway, 0, &arguments.scenario(FEW_CALLS), backend)?;
+    let many = site.start(Target::Ringway, 1, &arguments.scenario(MANY_CALLS), backend)?;
+    // Last: what is started from here on would be held on that core too.
+    if !affinity::pin_thread(arguments.generator_core) {
+        return Err(format!("cannot run on CPU core {}", arguments.generator_core).into());
+    }
+    let mut lanes = [(few, Vec::new()), (many, Vec::new())];
+    for _ in 0..arguments.rounds {
+        for (lane, costs) in &mut lanes {
+            costs.push(packet_cost(site, lane, arguments)?);
+        }
+    }
+    let costs = lanes.map(|(_, costs)| median(costs.into_iter()).unwrap_or_default());
+    note(&format!(
+        "{:.0} ns of CPU a packet with {FEW_CALLS} calls, {:.0} with {MANY_CALLS}, at {} packets/s",
+        costs[0], costs[1], arguments.pps
+    ));
+    Ok(costs)
 }
 
 /// CPU time of a packet, in nanoseconds.
@@ -236,5 +251,23 @@ fn row(what: &'static str, value: f64, bar: Bar) -> Row {
         bar,
         must_be,
         met,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_met_from_its_own_side_and_on_the_line() {
+        for (value, bar, met) in [
+            (1.25, Bar::AtMost(1.25), true),
+            (1.26, Bar::AtMost(1.25), false),
+            (20_000.0, Bar::AtLeast(20_000.0), true),
+            (19_999.0, Bar::AtLeast(20_000.0), false),
+            (f64::NAN, Bar::AtMost(1.25), false),
+        ] {
+            assert_eq!(row("what", value, bar).met, met, "{value}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod clock;
+mod cost;
 mod environment;
 mod generator;
 mod media;
@@ -38,6 +39,9 @@ enum Command {
     /// Finds the highest packet rate that comes through without loss, what is left of it at twice
     /// and four times that rate, and the latency at half of it.
     Media(Box<media::MediaArguments>),
+    /// Measures what calls cost: a packet's CPU time by the number of calls, memory of a call, and
+    /// how fast calls come and go.
+    Cost(Box<cost::CostArguments>),
     /// Draws results of `media --json` on one HTML page.
     Report(page::ReportArguments),
     /// Lets calls come and go under load, and watches memory and loss.
@@ -55,6 +59,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Media(arguments) => media::run(&arguments),
+        Command::Cost(arguments) => cost::run(&arguments),
         Command::Report(arguments) => page::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Srtp(arguments) => srtp::run(&arguments),

@@ -154,6 +154,18 @@ impl Site {
         scenario: &Scenario,
         backend: Option<&str>,
     ) -> Result<Lane, Failure> {
+        let subject = self.start_idle(target, index, scenario, backend)?;
+        self.generator.open_lane(target, subject, scenario)
+    }
+
+    /// Starts a target that has no calls yet.
+    pub(crate) fn start_idle(
+        &self,
+        target: Target,
+        index: usize,
+        scenario: &Scenario,
+        backend: Option<&str>,
+    ) -> Result<SubjectProcess, Failure> {
         let program = std::env::current_exe()?;
         let (command, address) = match &self.network {
             Some(network) => {
@@ -163,8 +175,7 @@ impl Site {
             }
             None => (Command::new(program), Ipv4Addr::LOCALHOST),
         };
-        let subject = SubjectProcess::start(command, target, address, scenario, backend)?;
-        self.generator.open_lane(target, subject, scenario)
+        SubjectProcess::start(command, target, address, scenario, backend)
     }
 }
 
@@ -234,7 +245,7 @@ pub(crate) fn measure(arguments: &MediaArguments) -> Result<Measured, Failure> {
     })
 }
 
-fn core_map(scenario: &Scenario) -> String {
+pub(crate) fn core_map(scenario: &Scenario) -> String {
     let cores: Vec<_> = scenario
         .worker_cores()
         .map(|core| core.to_string())

@@ -18,7 +18,7 @@ use crate::Failure;
 use crate::scenario::{Scenario, Target};
 use reflector::Reflecting;
 
-pub(crate) use ringway::master_key;
+pub(crate) use ringway::{CHURN_SLOTS, master_key};
 pub(crate) use usage::Usage;
 
 /// What the process of a target is started with.
@@ -43,7 +43,14 @@ pub(crate) struct SubjectArguments {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Open(OpenCall),
-    Close { call: u16 },
+    Close {
+        call: u16,
+    },
+    /// Set up and end so many calls, as fast as it goes.
+    Churn {
+        calls: u32,
+        suite: String,
+    },
     Usage,
 }
 
@@ -65,8 +72,16 @@ pub(crate) enum Reply {
     Ready,
     Opened(OpenedCall),
     Closed,
+    Churned(Churned),
     Usage(Usage),
     Failed(String),
+}
+
+/// Calls that came and went.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Churned {
+    pub(crate) calls: u32,
+    pub(crate) seconds: f64,
 }
 
 /// A call that is set up.
@@ -99,6 +114,10 @@ trait Subject {
     fn open(&mut self, call: &OpenCall) -> Result<OpenedCall, Failure>;
     fn close(&mut self, call: u16) -> Result<(), Failure>;
     fn usage(&mut self) -> Result<Usage, Failure>;
+    /// Sets up and ends so many calls, of which none is open before.
+    fn churn(&mut self, _calls: u32, _suite: &str) -> Result<Churned, Failure> {
+        Err("this target cannot be asked for that".into())
+    }
 }
 
 /// The process of a target: answers until its standard input ends.
@@ -115,6 +134,7 @@ pub(crate) fn serve(arguments: &SubjectArguments) -> Result<(), Failure> {
         let reply = match serde_json::from_str(&line?)? {
             Request::Open(call) => subject.open(&call).map(Reply::Opened),
             Request::Close { call } => subject.close(call).map(|()| Reply::Closed),
+            Request::Churn { calls, suite } => subject.churn(calls, &suite).map(Reply::Churned),
             Request::Usage => subject.usage().map(Reply::Usage),
         };
         let reply = reply.unwrap_or_else(|failure| Reply::Failed(failure.to_string()));
@@ -184,6 +204,15 @@ impl SubjectProcess {
         Ok(())
     }
 
+    pub(crate) fn churn(&mut self, calls: u32, suite: &str) -> Result<Churned, Failure> {
+        let suite = suite.to_owned();
+        let reply = self.ask(&Request::Churn { calls, suite })?;
+        let Reply::Churned(churned) = reply else {
+            return Err(unexpected("churn", &reply));
+        };
+        Ok(churned)
+    }
+
     pub(crate) fn usage(&mut self) -> Result<Usage, Failure> {
         let reply = self.ask(&Request::Usage)?;
         let Reply::Usage(usage) = reply else {
@@ -218,7 +247,7 @@ impl Drop for SubjectProcess {
 fn unexpected(what: impl std::fmt::Display, reply: &Reply) -> Failure {
     match reply {
         Reply::Failed(why) => format!("{what}: {why}").into(),
-        Reply::Ready | Reply::Opened(_) | Reply::Closed | Reply::Usage(_) => {
+        Reply::Ready | Reply::Opened(_) | Reply::Closed | Reply::Churned(_) | Reply::Usage(_) => {
             format!("{what}: unexpected answer").into()
         }
     }

@@ -1,5 +1,7 @@
 //! The data plane of this program.
 
+mod churn;
+
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
@@ -13,11 +15,13 @@ use dataplane::link::{
     OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow, WorkerHandle,
 };
 
-use super::{OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
+use super::{Churned, OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
 use crate::Failure;
 use crate::clock::now;
 use crate::scenario::Way;
 use crate::stream::{CLOCK_HZ, PAYLOAD_TYPE, rewritten_ssrc};
+
+pub(crate) use churn::CHURN_SLOTS;
 
 const EVENT_DEADLINE: Duration = Duration::from_secs(10);
 /// Begins the names of the workers' threads, as `dataplane::start` gives them.
@@ -85,8 +89,9 @@ impl Ringway {
             .ok_or("no such worker")?)
     }
 
-    fn open_flow(&self, flow: FlowId, kind: FlowKind) -> Result<Result<(), RefuseReason>, Failure> {
-        self.send(flow, Command::OpenFlow(OpenFlow { flow, kind }))?;
+    fn open_flow(&self, open: OpenFlow) -> Result<Result<(), RefuseReason>, Failure> {
+        let flow = open.flow;
+        self.send(flow, Command::OpenFlow(open))?;
         self.await_event(flow, |event| match event {
             Event::FlowOpened { flow: opened } if *opened == flow => Some(Ok(())),
             Event::Refused {
@@ -106,7 +111,8 @@ impl Ringway {
         loop {
             let rtp_port = self.next_port;
             self.next_port = rtp_port.checked_add(2).unwrap_or(FIRST_PORT);
-            match self.open_flow(flow, FlowKind::Trunk(TrunkFlow { rtp_port }))? {
+            let kind = FlowKind::Trunk(TrunkFlow { rtp_port });
+            match self.open_flow(OpenFlow { flow, kind })? {
                 Ok(()) => return v4(SocketAddr::new(address, rtp_port)),
                 // Some other program has it.
                 Err(RefuseReason::PortUnavailable) => {}
@@ -145,58 +151,92 @@ impl Ringway {
     }
 }
 
-impl Subject for Ringway {
-    fn open(&mut self, call: &OpenCall) -> Result<OpenedCall, Failure> {
-        let generation = self.generations.get_mut(usize::from(call.call));
+/// What a browser flow is made with: made anew for each call.
+struct Secrets {
+    fragment: String,
+    password: String,
+    ice: IceCredentials,
+    gateway_key: Vec<u8>,
+    keys: SrtpKeys,
+}
+
+impl Secrets {
+    fn open(&self, flow: FlowId) -> OpenFlow {
+        let ice = self.ice.clone();
+        let kind = FlowKind::Browser(BrowserFlow { ice });
+        OpenFlow { flow, kind }
+    }
+}
+
+impl Ringway {
+    /// Begins another use of a call: its flows, with names that were never used.
+    fn begin(&mut self, call: u16) -> Result<[FlowId; 2], Failure> {
+        let generation = self.generations.get_mut(usize::from(call));
         *generation.ok_or("no such call")? += 1;
-        let [browser, trunk] = self.flows(call.call)?;
-        let profile = SrtpProfile::from_sdes_name(&call.suite).ok_or("no such suite")?;
+        self.flows(call)
+    }
+
+    fn secrets(&mut self, call: &OpenCall, profile: SrtpProfile) -> Result<Secrets, Failure> {
         // Unique by the index, and at least as long as RFC 8839 asks for.
         let fragment = format!("{:04x}{}", call.call, self.text(FRAGMENT_CHARS));
         let password = self.text(PASSWORD_CHARS);
-        let ice = IceCredentials {
-            local_fragment: IceFragment::new(&fragment)?,
-            local_password: IcePassword::new(&password)?,
-            remote_fragment: None,
-        };
-        self.open_flow(browser, FlowKind::Browser(BrowserFlow { ice }))?
-            .map_err(|reason| format!("{reason:?}"))?;
-        let for_browser = v4(self.worker(browser)?.browser_address())?;
-        let for_trunk = self.open_trunk(trunk, IpAddr::V4(*for_browser.ip()))?;
         let mut gateway_key = vec![0; profile.key_bytes() + profile.salt_bytes()];
         self.random.fill(&mut gateway_key);
-        let keys = SrtpKeys {
-            local: master_key(profile, &gateway_key)?,
-            remote: master_key(profile, &call.browser_key)?,
-        };
-        self.send(
-            browser,
-            Command::InstallKeys {
-                flow: browser,
-                keys,
+        Ok(Secrets {
+            ice: IceCredentials {
+                local_fragment: IceFragment::new(&fragment)?,
+                local_password: IcePassword::new(&password)?,
+                remote_fragment: None,
             },
-        )?;
+            keys: SrtpKeys {
+                local: master_key(profile, &gateway_key)?,
+                remote: master_key(profile, &call.browser_key)?,
+            },
+            fragment,
+            password,
+            gateway_key,
+        })
+    }
+
+    /// Gives the flows of a call what they need to carry it.
+    fn connect(
+        &self,
+        call: &OpenCall,
+        [browser, trunk]: [FlowId; 2],
+        keys: SrtpKeys,
+    ) -> Result<(), Failure> {
+        let flow = browser;
+        self.send(browser, Command::InstallKeys { flow, keys })?;
         let rtp = SocketAddr::V4(call.trunk);
         let rtcp = SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1));
         let peer = PeerAddresses { rtp, rtcp };
         self.send(trunk, Command::SetPeer { flow: trunk, peer })?;
         let ssrc = |way| Ssrc(rewritten_ssrc(way, call.call));
-        self.send(
-            browser,
-            Command::SetRoute(route(browser, trunk, ssrc(Way::ToTrunk))),
-        )?;
-        self.send(
-            trunk,
-            Command::SetRoute(route(trunk, browser, ssrc(Way::ToBrowser))),
-        )?;
+        let to_trunk = route(browser, trunk, ssrc(Way::ToTrunk));
+        self.send(browser, Command::SetRoute(to_trunk))?;
+        let to_browser = route(trunk, browser, ssrc(Way::ToBrowser));
+        self.send(trunk, Command::SetRoute(to_browser))
+    }
+}
+
+impl Subject for Ringway {
+    fn open(&mut self, call: &OpenCall) -> Result<OpenedCall, Failure> {
+        let [browser, trunk] = self.begin(call.call)?;
+        let profile = SrtpProfile::from_sdes_name(&call.suite).ok_or("no such suite")?;
+        let secrets = self.secrets(call, profile)?;
+        self.open_flow(secrets.open(browser))?
+            .map_err(|reason| format!("{reason:?}"))?;
+        let for_browser = v4(self.worker(browser)?.browser_address())?;
+        let for_trunk = self.open_trunk(trunk, IpAddr::V4(*for_browser.ip()))?;
+        self.connect(call, [browser, trunk], secrets.keys)?;
         Ok(OpenedCall {
             for_browser,
             for_trunk,
             media: Processing::Forwarded {
-                gateway_key,
+                gateway_key: secrets.gateway_key,
                 ssrc_rewritten: true,
             },
-            ice: Some((fragment, password)),
+            ice: Some((secrets.fragment, secrets.password)),
         })
     }
 
@@ -213,6 +253,10 @@ impl Subject for Ringway {
             })?;
         }
         Ok(())
+    }
+
+    fn churn(&mut self, calls: u32, suite: &str) -> Result<Churned, Failure> {
+        self.churn_calls(calls, suite)
     }
 
     fn usage(&mut self) -> Result<Usage, Failure> {

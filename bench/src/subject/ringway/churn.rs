@@ -34,24 +34,30 @@ impl Ringway {
         let waves = calls.div_ceil(WAVE_CALLS.into()).max(2);
         let mut account = Account::default();
         let begin = now();
-        for wave in 0..waves {
-            // The slots of this wave are those of the last but one.
-            self.await_closed(&mut account, wave.saturating_sub(1))?;
-            let first = if wave % 2 == 0 { 0 } else { WAVE_CALLS };
-            for call in first..first + WAVE_CALLS {
-                self.set_up_and_end(call, profile)?;
+        for wave in 0..=waves {
+            if wave < waves {
+                // The slots of this wave are those of the last but one.
+                self.await_flows(&mut account, |flows| flows.closed, wave.saturating_sub(1))?;
+                for call in slots(wave) {
+                    self.set_up(call, profile)?;
+                }
+            }
+            if let Some(last) = wave.checked_sub(1) {
+                self.await_flows(&mut account, |flows| flows.opened, wave)?;
+                for flow in slots(last).map(|call| self.flows(call)) {
+                    for flow in flow? {
+                        self.send(flow, Command::CloseFlow { flow })?;
+                    }
+                }
             }
         }
-        self.await_closed(&mut account, waves)?;
+        self.await_flows(&mut account, |flows| flows.closed, waves)?;
         let seconds = (now() - begin).as_secs_f64();
-        if account.opened == account.closed {
-            let calls = account.opened / 2;
-            return Ok(Churned { calls, seconds });
-        }
-        Err(format!("{} flows opened, {} closed", account.opened, account.closed).into())
+        let calls = account.closed / 2;
+        Ok(Churned { calls, seconds })
     }
 
-    fn set_up_and_end(&mut self, call: u16, profile: SrtpProfile) -> Result<(), Failure> {
+    fn set_up(&mut self, call: u16, profile: SrtpProfile) -> Result<(), Failure> {
         let mut browser_key = vec![0; profile.key_bytes() + profile.salt_bytes()];
         self.random.fill(&mut browser_key);
         let asked = OpenCall {
@@ -67,15 +73,16 @@ impl Ringway {
         let kind = FlowKind::Trunk(TrunkFlow { rtp_port });
         self.send(browser, Command::OpenFlow(secrets.open(browser)))?;
         self.send(trunk, Command::OpenFlow(OpenFlow { flow: trunk, kind }))?;
-        self.connect(&asked, [browser, trunk], secrets.keys)?;
-        for flow in [browser, trunk] {
-            self.send(flow, Command::CloseFlow { flow })?;
-        }
-        Ok(())
+        self.connect(&asked, [browser, trunk], secrets.keys)
     }
 
-    /// Takes events until so many waves of calls are closed.
-    fn await_closed(&self, account: &mut Account, waves: u32) -> Result<(), Failure> {
+    /// Takes events until all flows of so many waves are counted.
+    fn await_flows(
+        &self,
+        account: &mut Account,
+        counted: impl Fn(&Account) -> u32,
+        waves: u32,
+    ) -> Result<(), Failure> {
         let worker = self.workers.first().ok_or("no worker")?;
         let (awaited, end) = (waves * 2 * u32::from(WAVE_CALLS), now() + EVENT_DEADLINE);
         loop {
@@ -91,7 +98,7 @@ impl Ringway {
                     | Event::MediaSilent { .. } => {}
                 }
             }
-            if account.closed >= awaited {
+            if counted(account) >= awaited {
                 return Ok(());
             }
             let left = end.saturating_duration_since(now());
@@ -101,4 +108,14 @@ impl Ringway {
             let _woken = worker.wait_events(left);
         }
     }
+}
+
+/// The calls of a wave: one half of the slots, then the other.
+fn slots(wave: u32) -> std::ops::Range<u16> {
+    let first = if wave.is_multiple_of(2) {
+        0
+    } else {
+        WAVE_CALLS
+    };
+    first..first + WAVE_CALLS
 }
