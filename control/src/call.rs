@@ -12,10 +12,13 @@ pub(crate) mod dialog_requests;
 pub(crate) mod end;
 pub(crate) mod flows;
 pub(crate) mod headers;
+pub(crate) mod join;
 pub(crate) mod leg;
 pub(crate) mod media_events;
 pub(crate) mod outgoing;
 pub(crate) mod refresh;
+pub(crate) mod reinvite;
+pub(crate) mod reliable;
 pub(crate) mod reoffer;
 pub(crate) mod session_timer;
 pub(crate) mod setup;
@@ -34,7 +37,7 @@ use self::state::State;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::CallBegan;
-use crate::sdp::{OfferPlan, RemoteDescription};
+use crate::sdp::{MediaRoute, OfferPlan, RemoteDescription};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 
 /// Names a call inside the brain.
@@ -91,7 +94,17 @@ pub(crate) struct Call {
     /// The transaction of our INVITE to the callee.
     pub(crate) callee_invite: Option<ClientTransactionId>,
     /// An offer of one leg that the other has not answered yet.
-    pub(crate) reoffer: Option<reoffer::Reoffer>,
+    pub(crate) reoffer: Option<reinvite::Reoffer>,
+    /// Whose latest description the other side has not been told yet.
+    pub(crate) out_of_step: Option<Party>,
+    /// The caller left the offer to us: it is in our 200, the answer in the ACK.
+    pub(crate) is_late: bool,
+    /// Our provisional responses to the caller.
+    pub(crate) reliable: reliable::Reliable,
+    /// What was agreed last while the callee rang.
+    pub(crate) routes: Vec<MediaRoute>,
+    /// The carrier has said that its early media are not for the caller (RFC 5009).
+    pub(crate) early_media_off: bool,
     /// The latest re-INVITE of ours: its 2xx may be repeated.
     pub(crate) reinvite: Option<ClientTransactionId>,
     /// Requests that were passed on to the other leg and wait for its answer.
@@ -137,7 +150,7 @@ pub(crate) struct Calls {
     by_flow: BTreeMap<FlowId, CallId>,
     by_server_invite: BTreeMap<ServerTransactionId, CallId>,
     by_client_invite: BTreeMap<ClientTransactionId, CallId>,
-    by_reinvite: BTreeMap<ClientTransactionId, reoffer::Reinvite>,
+    by_reinvite: BTreeMap<ClientTransactionId, reinvite::Reinvite>,
     relays: BTreeMap<ClientTransactionId, dialog_requests::Relay>,
     refreshes: BTreeMap<ClientTransactionId, refresh::Refresh>,
     alarms: Alarms,
@@ -188,6 +201,8 @@ impl Calls {
             match alarm {
                 Alarm::Refresh(party) => self.refresh_leg(context, now, id, party),
                 Alarm::Expire(party) => self.session_expired(context, now, id, party),
+                Alarm::Reoffer => self.reoffer_due(context, now, id),
+                Alarm::Reliable => self.reliable_due(context, now, id),
             }
         }
     }

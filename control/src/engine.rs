@@ -321,7 +321,7 @@ impl Engine {
                 );
             }
             TransactionEvent::Ack { peer, message, .. } => {
-                self.calls.acknowledged(context, peer, &message);
+                self.calls.acknowledged(context, now, peer, &message);
             }
             TransactionEvent::Cancel {
                 transaction,
@@ -332,10 +332,10 @@ impl Engine {
             }
             TransactionEvent::Response {
                 transaction,
+                peer,
                 message,
-                ..
             } => {
-                self.response(now, transaction, &message);
+                self.response(now, transaction, peer, &message);
             }
             // A late answer of a fork or of a call that is over: without a dialog there is
             // nobody to acknowledge it for.
@@ -351,10 +351,16 @@ impl Engine {
         }
     }
 
-    fn response(&mut self, now: Instant, transaction: ClientTransactionId, response: &Message) {
+    fn response(
+        &mut self,
+        now: Instant,
+        transaction: ClientTransactionId,
+        peer: Peer,
+        response: &Message,
+    ) {
         let context = &mut self.context;
         // Answers to our BYEs and CANCELs end here: nobody waits for them.
-        let _known = self
+        let is_known = self
             .calls
             .invite_response(context, now, transaction, response)
             || self
@@ -367,6 +373,9 @@ impl Engine {
                 .calls
                 .relay_response(context, now, transaction, response)
             || self.edge.response(context, now, transaction, response);
+        if !is_known {
+            Calls::answer_of_no_call(context, now, peer, response);
+        }
     }
 
     fn failed(&mut self, now: Instant, transaction: ClientTransactionId, status: u16) {

@@ -23,6 +23,17 @@ pub const SESSION_EXPIRES_MIN_S: u32 = 90;
 pub const SESSION_EXPIRES_MAX_S: u32 = 86_400;
 /// The session interval that trunks are asked for, in seconds, unless configured.
 pub const SESSION_EXPIRES_DEFAULT_S: u32 = 1800;
+/// Dialogs of one INVITE that are remembered beside the one in use: forks behind a carrier. The
+/// oldest is forgotten; its 2xx is still acknowledged and ended.
+pub const FORKS_PER_CALL_MAX: usize = 16;
+/// Times that an offer of ours is sent to a peer that answers 491; then the change is refused.
+pub const OFFER_ATTEMPTS_MAX: u8 = 3;
+/// T1: time until a reliable provisional response is repeated first (RFC 3262 section 3).
+pub const RELIABLE_REPEAT_AFTER: Duration = Duration::from_millis(500);
+/// 64·T1: time for the PRACK to a reliable provisional response; then the call fails with 504.
+pub const RELIABLE_GIVE_UP_AFTER: Duration = Duration::from_secs(32);
+/// Provisional responses of a call that wait for the PRACK to the one before; more are not sent.
+pub const RELIABLE_WAITING_MAX: usize = 4;
 /// Time until a session refresh is tried again that could not be made or was refused.
 pub const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Seconds that a caller is told to wait when there is no room (`Retry-After`).

@@ -22,6 +22,7 @@
 //! RID, data channels, T.38; their m-lines are answered with port 0 and their attributes ignored.
 
 mod compare;
+mod late;
 mod leg;
 pub mod limits;
 mod model;
@@ -37,6 +38,7 @@ mod tests;
 mod write;
 
 pub use compare::{Change, compare, is_same_media};
+pub use late::{capabilities, offer_accepted};
 pub use leg::{LegSdp, LocalIce, LocalTransport};
 pub use model::{
     Codec, Direction, LegProfile, MediaKind, Refusal, RemoteDescription, RemoteIce, RemoteMedia,

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod forks;
 mod hardening;
 mod identity;
+mod late_offer;
 mod peers;
 mod random;
 mod registration;
+mod reliable;
 mod session_timer;
 mod trouble;
+mod update;

@@ -23,7 +23,7 @@ fn dial(world: &mut World) -> (Peer, Message, Message) {
     (browser, invite, onward)
 }
 
-fn cancel_of(invite: &Message) -> Message {
+pub(crate) fn cancel_of(invite: &Message) -> Message {
     let mut cancel = Message::request(Method::Cancel, invite.request_uri().unwrap());
     for name in [
         HeaderName::Via,

@@ -13,15 +13,21 @@ pub(crate) enum Alarm {
     Refresh(Party),
     /// The session has not been refreshed: it ends.
     Expire(Party),
+    /// An offer of ours is sent again, or one side is told what the other has said.
+    Reoffer,
+    /// A reliable provisional response is repeated (RFC 3262 section 3).
+    Reliable,
 }
 
 impl Alarm {
     /// Every alarm that a call can have.
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Refresh(Party::Caller),
         Self::Refresh(Party::Callee),
         Self::Expire(Party::Caller),
         Self::Expire(Party::Callee),
+        Self::Reoffer,
+        Self::Reliable,
     ];
 }
 

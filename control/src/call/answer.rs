@@ -4,20 +4,21 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use dataplane::link::{Command, IceCredentials, IceFragment, Media, PayloadTypeMap, Route, Ssrc};
 
+use super::dialog::Dialog;
 use super::end::Cause;
-use super::flows::connect_remote;
 use super::headers;
+use super::join::{connect, note_codec, open_routes, set_route};
 use super::leg::{Invite, Leg, Side};
 use super::refresh::{raise_interval, timer_policy};
+use super::reliable;
 use super::session_timer::{self, SessionTimer};
-use super::setup::read_offer;
 use super::state::State;
-use super::{Call, CallId, Calls, Party};
+use super::{CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
+use crate::engine::input::Peer;
 use crate::limits::MEDIA_KEYED_WITHIN;
-use crate::sdp::{self, CodecPolicy, MediaKind, MediaRoute, PayloadPair, Refusal};
+use crate::sdp::{self, CodecPolicy};
 use crate::sip::digest;
 use crate::sip::transaction::ClientTransactionId;
 use crate::sip::{HeaderName, Message, Method};
@@ -55,7 +56,20 @@ impl Calls {
         let Some(leg) = call.callee.as_mut() else {
             return;
         };
+        leg.meet_fork(response);
         leg.dialog.learn_from_response(response);
+        leg.note_allow(response);
+        if let Some(number) = reliable::number_of(response)
+            && !reliable::acknowledge(context, now, leg, number)
+        {
+            return;
+        }
+        if let Some(is_off) = early_media_off(leg.side, response)
+            && is_off != call.early_media_off
+        {
+            call.early_media_off = is_off;
+            open_routes(context, call);
+        }
         if !response.body().is_empty() && connect(context, call, response.body()).is_err() {
             // Early media that cannot be carried is no reason to refuse: the 200 decides.
             context.log(crate::engine::output::LogLine::Refused {
@@ -63,16 +77,27 @@ impl Calls {
                 reason: "early media that cannot be carried".to_owned(),
             });
         }
-        let status = response.status().unwrap_or(180);
+        if call.is_late && call.reliable.is_required {
+            // It would have to carry an offer that there is not yet (RFC 3262 section 5).
+            return;
+        }
+        let status = match response.status() {
+            // Nothing is to be heard: the caller makes its own ringing tone.
+            None | Some(183) if call.early_media_off => 180,
+            status => status.unwrap_or(180),
+        };
         let mut answer = Message::response_to(&call.invite.message, status, None);
         answer.set_to_tag(&call.caller.dialog.local_tag);
         answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
         answer.push(HeaderName::Contact, call.caller.contact(context));
         headers::copy_response(response, &mut answer);
-        if let Some(text) = &call.answer {
+        if let Some(text) = &call.answer
+            && !call.is_late
+            && !call.early_media_off
+        {
             answer.set_body("application/sdp", Bytes::from(text.clone()));
         }
-        context.respond(now, call.invite.transaction, answer);
+        self.send_provisional(context, now, id, answer);
     }
 
     /// A 2xx: the first makes the call, the same again is acknowledged again, one of another fork
@@ -92,6 +117,7 @@ impl Calls {
                 refuse_fork(context, now, leg, response)
             };
         }
+        leg.meet_fork(response);
         leg.dialog.learn_from_response(response);
         if call.state != State::Calling {
             // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
@@ -103,6 +129,7 @@ impl Calls {
         leg.timer = SessionTimer::granted(response);
         leg.note_allow(response);
         leg.send_ack(context);
+        let was_off = std::mem::take(&mut call.early_media_off);
         if !response.body().is_empty() {
             if let Err(refusal) = connect(context, call, response.body()) {
                 let reason = format!("callee's answer: {}", refusal.text);
@@ -115,15 +142,22 @@ impl Calls {
                 id,
                 Cause::of(500, "callee's 200 has no description"),
             );
+        } else if was_off {
+            open_routes(context, call);
         }
         self.answer_caller(context, now, id);
     }
 
     /// The caller's 200.
-    fn answer_caller(&mut self, context: &mut Context, now: Instant, id: CallId) {
+    pub(super) fn answer_caller(&mut self, context: &mut Context, now: Instant, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        if call.reliable.holds_answer() {
+            call.reliable.accept_waits = true;
+            return;
+        }
+        call.caller.awaits_answer = call.is_late;
         let Some(text) = call.answer.clone() else {
             return;
         };
@@ -197,6 +231,27 @@ impl Calls {
 }
 
 impl Calls {
+    /// A 2xx to an INVITE of a call that is over: its dialog is ended all the same (RFC 3261
+    /// section 13.2.2.4).
+    pub(crate) fn answer_of_no_call(
+        context: &mut Context,
+        now: Instant,
+        peer: Peer,
+        response: &Message,
+    ) {
+        let is_2xx = matches!(response.status(), Some(200..=299));
+        if !is_2xx || response.method() != Method::Invite {
+            return;
+        }
+        let Some(mut dialog) = Dialog::of_response(response) else {
+            return;
+        };
+        let ack = dialog.request_with_sequence(Method::Ack, dialog.local_sequence);
+        context.send_ack(peer, ack);
+        let bye = dialog.request(Method::Bye);
+        context.send(now, peer, bye);
+    }
+
     /// The session interval is too brief for the callee: it is called again, once, with one that
     /// it takes (RFC 4028 section 7.3).
     fn call_again(
@@ -217,6 +272,11 @@ impl Calls {
         let is_first = leg.min_se_s == 0;
         if call.state != State::Calling || !is_first || !raise_interval(leg, min_s) {
             return false;
+        }
+        if let Some(outgoing) = &call.outgoing {
+            leg.forks.clear();
+            leg.dialog = leg.dialog.of_fork(leg.invite_sequence);
+            leg.dialog.remote_target.clone_from(&outgoing.request_uri);
         }
         self.by_client_invite.remove(&refused);
         self.call_callee(context, now, id);
@@ -287,7 +347,9 @@ pub(crate) fn accept(context: &Context, leg: &mut Leg, request: &Message, text: 
     answer.copy_from(request, HeaderName::RecordRoute);
     answer.push(HeaderName::Contact, leg.contact(context));
     answer.push(HeaderName::Allow, ALLOW);
-    grant_timer(context, leg, request, &mut answer);
+    if matches!(request.method(), Method::Invite | Method::Update) {
+        grant_timer(context, leg, request, &mut answer);
+    }
     if !text.is_empty() {
         answer.set_body("application/sdp", Bytes::from(text));
     }
@@ -307,130 +369,37 @@ pub(crate) fn grant_timer(
     leg.timer = SessionTimer::grant(request, answer, policy);
 }
 
-/// A second fork answered: it is acknowledged and ended (RFC 3261 section 13.2.2.4).
-fn refuse_fork(context: &mut Context, now: Instant, leg: &Leg, response: &Message) {
-    let mut dialog = leg.dialog.clone();
-    dialog.route_set.clear();
-    dialog.learn_from_response(response);
-    let ack = dialog.request_with_sequence(Method::Ack, leg.invite_sequence);
+/// A second fork answered: it is acknowledged and, once, ended (RFC 3261 section 13.2.2.4).
+fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, response: &Message) {
+    let Some(tag) = response.to_tag() else { return };
+    let mut fork = leg.fork(tag);
+    fork.dialog.learn_from_response(response);
+    let ack = fork
+        .dialog
+        .request_with_sequence(Method::Ack, leg.invite_sequence);
     context.send_ack(leg.peer, ack);
-    let bye = dialog.request(Method::Bye);
-    context.send(now, leg.peer, bye);
+    if !fork.is_ended {
+        let bye = fork.dialog.request(Method::Bye);
+        context.send(now, leg.peer, bye);
+    }
+    leg.keep_fork(fork.dialog, true);
 }
 
-/// The callee's description has come: peers, routes, and our answer to the caller.
-fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> Result<(), Refusal> {
-    let (Some(leg), Some(plan)) = (call.callee.as_mut(), &call.plan) else {
-        return Ok(());
-    };
-    let remote = read_offer(leg.side, body)?;
-    let answer = sdp::plan_answer(&call.offer, plan, &remote)?;
-    leg.sdp.note_answer(&remote);
-    if leg.side == Side::Browser {
-        learn_ice(context, leg, &remote);
+/// What a carrier says of its early media (RFC 5009 section 8): true if the caller must not hear
+/// them. The value is that of the side that says it.
+fn early_media_off(side: Side, response: &Message) -> Option<bool> {
+    if side == Side::Browser {
+        return None;
     }
-    let routes = sdp::routes(&call.offer, plan, &answer, &remote);
-    leg.remote = Some(remote);
-    connect_remote(context, leg);
-    for route in &routes {
-        connect_medium(context, &call.caller, leg, route);
-        note_codec(&mut call.codec, route);
-    }
-    if call.answer.is_none() {
-        let caller = &mut call.caller;
-        call.answer = Some(caller.sdp.write_answer(&call.offer, &answer, &caller.local));
-    }
-    Ok(())
-}
-
-/// The browser's ICE user fragment, from its answer to our offer.
-fn learn_ice(context: &mut Context, leg: &mut Leg, remote: &sdp::RemoteDescription) {
-    let fragment = remote.audio().and_then(|media| media.ice.as_ref());
-    let fragment = fragment.and_then(|ice| IceFragment::new(&ice.fragment).ok());
-    let Some(known) = leg.audio.ice.clone() else {
-        return;
+    let value = response.header(HeaderName::PEarlyMedia)?;
+    let has = |word: &str| {
+        value
+            .split(',')
+            .any(|v| v.trim().eq_ignore_ascii_case(word))
     };
-    let ice = IceCredentials {
-        remote_fragment: fragment,
-        ..known
-    };
-    leg.audio.ice = Some(ice.clone());
-    let flow = leg.audio.flow;
-    leg.command(context, Command::SetIceCredentials { flow, ice });
-}
-
-/// Sets or clears both directions of one medium.
-pub(crate) fn connect_medium(
-    context: &mut Context,
-    source: &Leg,
-    target: &Leg,
-    route: &MediaRoute,
-) {
-    let Some(media) = medium(route.kind) else {
-        return;
-    };
-    if route.source_to_target {
-        set_route(context, source, target, route, &route.to_target);
+    if has("sendrecv") || has("sendonly") {
+        Some(false)
     } else {
-        source.command(
-            context,
-            Command::ClearRoute {
-                flow: source.flow(media),
-                media,
-            },
-        );
-    }
-    if route.target_to_source {
-        set_route(context, target, source, route, &route.to_source);
-    } else {
-        target.command(
-            context,
-            Command::ClearRoute {
-                flow: target.flow(media),
-                media,
-            },
-        );
-    }
-}
-
-fn set_route(
-    context: &mut Context,
-    from: &Leg,
-    to: &Leg,
-    route: &MediaRoute,
-    pairs: &[PayloadPair],
-) {
-    let Some(media) = medium(route.kind) else {
-        return;
-    };
-    let mut payload_types = PayloadTypeMap::default();
-    for pair in pairs {
-        if !payload_types.push(pair.from, pair.to) {
-            break;
-        }
-    }
-    let command = Command::SetRoute(Route {
-        from: from.flow(media),
-        media,
-        to: to.flow(media),
-        payload_types,
-        outgoing_ssrc: Ssrc(to.ssrc(media)),
-        clock_hz: route.clock_hz,
-    });
-    from.command(context, command);
-}
-
-const fn medium(kind: MediaKind) -> Option<Media> {
-    match kind {
-        MediaKind::Audio => Some(Media::Audio),
-        MediaKind::Video => Some(Media::Video),
-        MediaKind::Other => None,
-    }
-}
-
-/// The log names the audio codec.
-pub(crate) fn note_codec(codec: &mut Option<String>, route: &MediaRoute) {
-    if route.kind == MediaKind::Audio {
-        *codec = Some(format!("{}/{}", route.codec, route.clock_hz));
+        (has("inactive") || has("recvonly")).then_some(true)
     }
 }

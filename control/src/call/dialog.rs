@@ -22,6 +22,8 @@ pub(crate) struct Dialog {
     pub(crate) local_sequence: u32,
     /// Sequence number of the peer's last request.
     pub(crate) remote_sequence: Option<u32>,
+    /// `RSeq` of the peer's last provisional response that we acknowledged (RFC 3262).
+    pub(crate) reliable_sequence: Option<u32>,
 }
 
 /// A request of the peer is out of order (RFC 3261 section 12.2.2).
@@ -45,7 +47,38 @@ impl Dialog {
                 .collect(),
             local_sequence: 0,
             remote_sequence: sequence(invite),
+            reliable_sequence: None,
         })
+    }
+
+    /// The dialog that a 2xx to an INVITE of ours has made, of what the 2xx alone says.
+    pub(crate) fn of_response(response: &Message) -> Option<Self> {
+        let mut dialog = Self {
+            call_id: response.call_id().to_owned(),
+            local_tag: response.from_tag()?.to_owned(),
+            remote_tag: None,
+            local: without_tag(response.header(HeaderName::From)?),
+            remote: without_tag(response.header(HeaderName::To)?),
+            remote_target: contact_uri(response)?,
+            route_set: Vec::new(),
+            local_sequence: sequence(response)?,
+            remote_sequence: None,
+            reliable_sequence: None,
+        };
+        dialog.learn_from_response(response);
+        Some(dialog)
+    }
+
+    /// The dialog of another fork of the same INVITE, with this sequence number.
+    pub(crate) fn of_fork(&self, invite_sequence: u32) -> Self {
+        Self {
+            remote_tag: None,
+            route_set: Vec::new(),
+            local_sequence: invite_sequence,
+            remote_sequence: None,
+            reliable_sequence: None,
+            ..self.clone()
+        }
     }
 
     /// Learns from a response to the INVITE that makes the dialog: tag, target, and the route set

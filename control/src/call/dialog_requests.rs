@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::alarms::Alarm;
 use super::answer::{accept, grant_timer};
 use super::end::Cause;
 use super::leg::{Leg, Side};
@@ -22,7 +23,13 @@ pub(crate) struct Relay {
 
 impl Calls {
     /// An ACK to a 2xx of ours.
-    pub(crate) fn acknowledged(&mut self, context: &mut Context, peer: Peer, message: &Message) {
+    pub(crate) fn acknowledged(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        peer: Peer,
+        message: &Message,
+    ) {
         let Some((id, party)) = self.find(message) else {
             return;
         };
@@ -37,8 +44,11 @@ impl Calls {
         }
         if party == Party::Caller && call.state == State::Answered {
             call.become_state(State::Talking);
+            if call.out_of_step.is_some() {
+                self.alarms.set(id, Alarm::Reoffer, Some(now));
+            }
         }
-        self.late_answer(context, id, party, message.body());
+        self.late_answer(context, now, id, party, message.body());
     }
 
     /// The 2xx of an INVITE was never acknowledged (RFC 3261 section 13.3.1.4).
@@ -92,6 +102,7 @@ impl Calls {
         match request.method() {
             Method::Bye => self.hung_up(context, now, id, party, &request),
             Method::Invite | Method::Update => self.reoffer(context, now, id, party, request),
+            Method::Prack => self.provisional_acknowledged(context, now, id, party, request),
             Method::Info | Method::Message => self.relay(context, now, id, party, request),
             Method::Options => {
                 let response = context.response(&request.message, 200);
@@ -100,7 +111,6 @@ impl Calls {
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
@@ -235,11 +245,12 @@ impl Calls {
         party: Party,
         request: &Incoming,
     ) {
+        let is_invite = request.method() == Method::Invite;
+        let offer = is_invite.then(|| self.offer_in_answer(context, id, party));
         let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
         let Some(leg) = leg else { return };
-        let mut response = if request.method() == Method::Invite {
+        let mut response = if let Some(offer) = offer {
             leg.awaits_answer = true;
-            let offer = leg.sdp.last_sent().unwrap_or_default().to_owned();
             accept(context, leg, &request.message, offer)
         } else {
             let mut response = context.response(&request.message, 200);

@@ -8,6 +8,7 @@ use super::dialog::Dialog;
 use super::session_timer::SessionTimer;
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
 use crate::engine::input::Peer;
+use crate::limits::FORKS_PER_CALL_MAX;
 use crate::media::plan::PlannedFlow;
 use crate::sdp::{LegProfile, LegSdp, LocalIce, LocalTransport, RemoteDescription};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
@@ -67,6 +68,8 @@ pub(crate) struct Leg {
     pub(crate) awaits_answer: bool,
     /// True once the browser's keys are in.
     pub(crate) keyed: bool,
+    /// Other dialogs of our INVITE: those of a forking proxy behind the carrier.
+    pub(crate) forks: Vec<Fork>,
     /// The session timer that was agreed on (RFC 4028).
     pub(crate) timer: Option<SessionTimer>,
     /// The shortest interval that the peer takes, in seconds, as far as it has said.
@@ -75,6 +78,14 @@ pub(crate) struct Leg {
     pub(crate) takes_update: bool,
     /// The latest refresh of ours.
     pub(crate) refresh: Option<ClientTransactionId>,
+}
+
+/// A dialog of the INVITE that is not the leg's.
+#[derive(Debug)]
+pub(crate) struct Fork {
+    pub(crate) dialog: Dialog,
+    /// It was answered, and has been sent its BYE.
+    pub(crate) is_ended: bool,
 }
 
 /// The flows of a leg, before the leg exists.
@@ -108,11 +119,45 @@ impl Leg {
             invite_sequence: 0,
             awaits_answer: false,
             keyed: side != Side::Browser,
+            forks: Vec::new(),
             timer: None,
             min_se_s: 0,
             takes_update: false,
             refresh: None,
         }
+    }
+
+    /// A response to our INVITE has come: the dialog of its fork becomes the leg's, the other one
+    /// is kept for what may still come of it (RFC 3261 section 13.2.2.4).
+    pub(crate) fn meet_fork(&mut self, response: &Message) {
+        let Some(tag) = response.to_tag() else { return };
+        let current = self.dialog.remote_tag.as_deref();
+        if current.is_none_or(|known| known == tag) {
+            return;
+        }
+        let fork = self.fork(tag);
+        let left = std::mem::replace(&mut self.dialog, fork.dialog);
+        self.keep_fork(left, false);
+    }
+
+    /// Takes out the fork with this tag, or begins one.
+    pub(crate) fn fork(&mut self, tag: &str) -> Fork {
+        let is_it = |fork: &Fork| fork.dialog.remote_tag.as_deref() == Some(tag);
+        match self.forks.iter().position(is_it) {
+            Some(index) => self.forks.swap_remove(index),
+            None => Fork {
+                dialog: self.dialog.of_fork(self.invite_sequence),
+                is_ended: false,
+            },
+        }
+    }
+
+    /// Keeps a fork that is not the leg's dialog.
+    pub(crate) fn keep_fork(&mut self, dialog: Dialog, is_ended: bool) {
+        if self.forks.len() >= FORKS_PER_CALL_MAX {
+            self.forks.remove(0);
+        }
+        self.forks.push(Fork { dialog, is_ended });
     }
 
     /// Learns from the peer's INVITE or 2xx which methods it takes.

@@ -41,6 +41,7 @@ pub(super) fn callee_invite(
     request.push(HeaderName::Contact, leg.contact(context));
     request.push(HeaderName::Allow, crate::engine::context::ALLOW);
     propose_timer(context, leg, &mut request);
+    request.push(HeaderName::Supported, "100rel");
     match outgoing.side {
         Side::Trunk(_) => {
             headers::copy_to_trunk(invite, &mut request, &context.config.lines.realm);
@@ -75,6 +76,7 @@ pub(super) fn callee_dialog(
         route_set: Vec::new(),
         local_sequence: number.saturating_sub(1),
         remote_sequence: None,
+        reliable_sequence: None,
     }
 }
 

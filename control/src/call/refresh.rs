@@ -22,6 +22,7 @@ pub(crate) struct Refresh {
     call: CallId,
     to: Party,
     sequence: u32,
+    is_invite: bool,
     is_answered: bool,
 }
 
@@ -147,9 +148,18 @@ impl Calls {
             call: id,
             to: party,
             sequence,
+            is_invite: method == Method::Invite,
             is_answered: false,
         };
         self.refreshes.insert(transaction, refresh);
+    }
+
+    /// Is a refresh of ours by INVITE under way on this leg?
+    pub(super) fn refreshes_by_invite(&self, id: CallId, party: Party) -> bool {
+        let call = self.calls.get(&id);
+        let leg = call.and_then(|call| call.leg(party));
+        leg.and_then(|leg| self.refreshes.get(&leg.refresh?))
+            .is_some_and(|refresh| refresh.is_invite && !refresh.is_answered)
     }
 
     fn refresh_again(&mut self, now: Instant, id: CallId, party: Party, after: Duration) {

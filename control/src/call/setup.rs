@@ -14,6 +14,7 @@ use super::flows::{
 use super::leg::{Invite, Leg, Side};
 use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
 use super::refresh::takes_interval;
+use super::reliable::Reliable;
 use super::state::State;
 use super::{Call, CallId, Calls};
 use crate::engine::context::{Context, Incoming};
@@ -64,7 +65,8 @@ impl Calls {
         if !takes_interval(context, now, caller, &invite) {
             return;
         }
-        if invite.message.body().is_empty() {
+        let is_late = invite.message.body().is_empty();
+        if is_late && caller == Side::Browser {
             let text = "an INVITE without an offer is not taken".to_owned();
             let refusal = Refusal {
                 status: 488,
@@ -74,6 +76,7 @@ impl Calls {
             return context.refuse_offer(now, &invite, &refusal);
         }
         let offer = match read_offer(caller, invite.message.body()) {
+            _ if is_late => sdp::capabilities(&policy(context, caller)),
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
         };
@@ -130,7 +133,8 @@ impl Calls {
         let flows = plan_flows(context, worker, caller, video, fragment)?;
         let mut caller_leg = Leg::new(context, caller, invite.peer, dialog, flows);
         caller_leg.invite = Invite::Server(invite.transaction);
-        caller_leg.remote = Some(offer.clone());
+        let is_late = invite.message.body().is_empty();
+        caller_leg.remote = (!is_late).then(|| offer.clone());
         caller_leg.note_allow(&invite.message);
         let callee = match &outgoing {
             None => None,
@@ -141,6 +145,7 @@ impl Calls {
             }
         };
         let id = self.fresh_id();
+        let reliable = Reliable::of(&invite.message);
         let log = began(context, &caller_leg, callee.as_ref());
         context.log(LogLine::CallBegan(log.clone()));
         let call = Call {
@@ -164,6 +169,11 @@ impl Calls {
             refused: None,
             callee_invite: None,
             reoffer: None,
+            out_of_step: None,
+            is_late,
+            reliable,
+            routes: Vec::new(),
+            early_media_off: false,
             reinvite: None,
             relays: BTreeSet::new(),
             cause: None,
@@ -306,9 +316,11 @@ fn check_invite(invite: &Message) -> Result<(), u16> {
     Ok(())
 }
 
-/// `timer` is all that a `Require` may ask for (RFC 3261 section 8.2.2.3).
+/// What a `Require` may ask for (RFC 3261 section 8.2.2.3).
 fn is_unsupported(option: &str) -> bool {
-    !option.eq_ignore_ascii_case("timer")
+    !["timer", "100rel"]
+        .iter()
+        .any(|known| option.eq_ignore_ascii_case(known))
 }
 
 fn refuse_invite(context: &mut Context, now: Instant, invite: &Incoming, status: u16) {

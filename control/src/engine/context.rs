@@ -22,7 +22,8 @@ use crate::sip::{HeaderName, Message, Method};
 use crate::token::{Identity, Tokens};
 
 /// Methods that this server takes, as `Allow` says.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE, PRACK";
 
 /// Host name in Via and Contact towards browsers, who never resolve it (RFC 7118 section B.1):
 /// they answer on the connection that the request came on.

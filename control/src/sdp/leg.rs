@@ -212,6 +212,18 @@ impl LegSdp {
         plan
     }
 
+    /// Takes back an offer that was refused: `before` is this record as it was before the offer
+    /// was written (RFC 3261 section 14.1: the session stays as it was). Numbers that were used
+    /// stay used, and the next new text has a version of its own.
+    pub fn take_back(&mut self, before: Self) {
+        *self = Self {
+            version: self.version,
+            numbers: std::mem::take(&mut self.numbers),
+            next_mid: self.next_mid,
+            ..before
+        };
+    }
+
     /// What kind of leg this is.
     pub const fn profile(&self) -> LegProfile {
         self.profile
