@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::SrtpError;
 use super::aes_ctr::{AesCtr, BLOCK_BYTES};
-use crate::keys::MasterKey;
+use crate::keys::{MasterKey, SrtpProfile};
 
 /// What a session key is for, under SRTP or under SRTCP (RFC 3711 section 4.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,10 @@ impl<'a> KeyDerivation<'a> {
 pub(super) struct SessionMaterial(Zeroizing<[[u8; BLOCK_BYTES]; 5]>);
 
 impl SessionMaterial {
-    /// The first 16, 24 or 32 bytes are the encryption key.
-    pub(super) fn encryption(&self) -> &[u8] {
-        self.0.as_flattened().get(..32).unwrap_or_default()
+    /// The encryption key: 16, 24 or 32 bytes.
+    pub(super) fn encryption(&self, profile: SrtpProfile) -> &[u8] {
+        let keys = self.0.as_flattened();
+        keys.get(..profile.key_bytes()).unwrap_or_default()
     }
 
     /// The authentication key (RFC 3711 section 8.2).
@@ -105,7 +106,6 @@ impl SessionMaterial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::SrtpProfile;
     use crate::srtp::testing::bytes;
 
     fn session(master: &MasterKey) -> SessionMaterial {
@@ -122,7 +122,7 @@ mod tests {
         .unwrap();
         let session = session(&master);
         assert_eq!(
-            session.encryption()[..16],
+            session.encryption(SrtpProfile::AesCm128HmacSha1_80),
             bytes("C61E7A93744F39EE10734AFE3FF7A087")
         );
         assert_eq!(session.salt()[..14], bytes("30CBBC08863D8C85D49DB34A9AE1"));
@@ -139,7 +139,7 @@ mod tests {
     ) {
         let master = MasterKey::new(profile, &bytes(key), &bytes(salt)).unwrap();
         let session = session(&master);
-        let encryption = &session.encryption()[..profile.key_bytes()];
+        let encryption = session.encryption(profile);
         assert_eq!(encryption, bytes(session_key));
         assert_eq!(session.salt()[..14], bytes(session_salt));
         assert_eq!(session.authentication(), bytes(authentication));
@@ -184,7 +184,7 @@ mod tests {
         let mut keys = Vec::new();
         for labels in [Labels::RTP, Labels::RTCP] {
             let session = derivation.session(labels);
-            keys.push(session.encryption()[..12].to_vec());
+            keys.push(session.encryption(master.profile())[..12].to_vec());
             keys.push(session.authentication()[..12].to_vec());
             keys.push(session.salt()[..12].to_vec());
         }

@@ -8,14 +8,14 @@
 
 use super::SrtpError;
 use super::aes_gcm;
-use super::cipher::{Cipher, SessionKeys};
+use super::cipher::{RtcpCipher, RtcpKeys};
 
 const CLEAR_BYTES: usize = 8;
 const INDEX_BYTES: usize = 4;
 const E_BIT: u32 = 1 << 31;
 
 /// Bytes that protection adds.
-pub(super) fn overhead_bytes(cipher: &Cipher) -> usize {
+pub(super) fn overhead_bytes(cipher: &RtcpCipher) -> usize {
     cipher.trailer_bytes() + INDEX_BYTES
 }
 
@@ -38,10 +38,10 @@ pub(super) fn sender_ssrc(packet: &[u8], trailer_bytes: usize) -> Result<[u8; 4]
 
 /// The index of a protected packet, whose E bit must say what was negotiated: a changed bit must
 /// not switch decryption on or off.
-pub(super) fn index(cipher: &Cipher, packet: &[u8]) -> Result<u32, SrtpError> {
+pub(super) fn index(cipher: &RtcpCipher, packet: &[u8]) -> Result<u32, SrtpError> {
     let from_end = match &cipher.keys {
-        SessionKeys::HmacSha1 { .. } => overhead_bytes(cipher),
-        SessionKeys::AesGcm(_) => INDEX_BYTES + cipher.mki().len(),
+        RtcpKeys::HmacSha1 { .. } => overhead_bytes(cipher),
+        RtcpKeys::AesGcm(_) => INDEX_BYTES + cipher.mki().len(),
     };
     let start = packet
         .len()
@@ -59,7 +59,7 @@ pub(super) fn index(cipher: &Cipher, packet: &[u8]) -> Result<u32, SrtpError> {
 }
 
 /// E bit and index as they travel.
-fn index_word(cipher: &Cipher, index: u32) -> [u8; INDEX_BYTES] {
+fn index_word(cipher: &RtcpCipher, index: u32) -> [u8; INDEX_BYTES] {
     match cipher.encrypts {
         true => (index | E_BIT).to_be_bytes(),
         false => index.to_be_bytes(),
@@ -68,7 +68,7 @@ fn index_word(cipher: &Cipher, index: u32) -> [u8; INDEX_BYTES] {
 
 /// Protects the first `length` bytes of the buffer; the caller has checked that the rest fits.
 pub(super) fn protect(
-    cipher: &Cipher,
+    cipher: &RtcpCipher,
     ssrc: [u8; 4],
     index: u32,
     buffer: &mut [u8],
@@ -81,10 +81,10 @@ pub(super) fn protect(
         .split_at_mut_checked(length)
         .ok_or(SrtpError::NoRoom)?;
     match &cipher.keys {
-        SessionKeys::HmacSha1 { cipher: aes, mac } => {
+        RtcpKeys::HmacSha1 { cipher: aes, mac } => {
             if let (Some(aes), true) = (aes, cipher.encrypts) {
                 let payload = plain.get_mut(CLEAR_BYTES..).ok_or(SrtpError::TooShort)?;
-                aes.apply_keystream(ssrc, index.into(), payload);
+                aes.apply_keystream(ssrc, index, payload)?;
             }
             let place = trailer.first_chunk_mut().ok_or(SrtpError::NoRoom)?;
             *place = word;
@@ -98,21 +98,21 @@ pub(super) fn protect(
             let whole = mac.tag(message, []);
             tag.copy_from_slice(whole.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
         }
-        SessionKeys::AesGcm(keys) => {
+        RtcpKeys::AesGcm(keys) => {
             let mut tag = [0; aes_gcm::TAG_BYTES];
             if cipher.encrypts {
                 let (clear, payload) = plain
                     .split_at_mut_checked(CLEAR_BYTES)
                     .ok_or(SrtpError::TooShort)?;
                 let associated = associated(clear, word);
-                keys.seal(ssrc, index.into(), &associated, payload, &mut tag)?;
+                keys.seal(ssrc, index, &associated, payload, &mut tag)?;
             } else {
                 // All is associated data: it must lie in one piece, so the word comes first.
                 let place = trailer.first_chunk_mut().ok_or(SrtpError::NoRoom)?;
                 *place = word;
                 let signed = packet.get(..length + INDEX_BYTES);
                 let signed = signed.ok_or(SrtpError::NoRoom)?;
-                keys.seal(ssrc, index.into(), signed, &mut [], &mut tag)?;
+                keys.seal(ssrc, index, signed, &mut [], &mut tag)?;
             }
             let trailer = packet.get_mut(length..).ok_or(SrtpError::NoRoom)?;
             let parts = tag.iter().chain(&word).chain(cipher.mki());
@@ -126,7 +126,7 @@ pub(super) fn protect(
 
 /// Verifies and decrypts in place.
 pub(super) fn unprotect(
-    cipher: &Cipher,
+    cipher: &RtcpCipher,
     ssrc: [u8; 4],
     index: u32,
     packet: &mut [u8],
@@ -136,7 +136,7 @@ pub(super) fn unprotect(
         .checked_sub(overhead_bytes(cipher))
         .ok_or(SrtpError::TooShort)?;
     match &cipher.keys {
-        SessionKeys::HmacSha1 { cipher: aes, mac } => {
+        RtcpKeys::HmacSha1 { cipher: aes, mac } => {
             let (message, trailer) = packet
                 .split_at_mut_checked(length + INDEX_BYTES)
                 .ok_or(SrtpError::TooShort)?;
@@ -148,10 +148,10 @@ pub(super) fn unprotect(
             if let (Some(aes), true) = (aes, cipher.encrypts) {
                 let payload = message.get_mut(CLEAR_BYTES..length);
                 let payload = payload.ok_or(SrtpError::TooShort)?;
-                aes.apply_keystream(ssrc, index.into(), payload);
+                aes.apply_keystream(ssrc, index, payload)?;
             }
         }
-        SessionKeys::AesGcm(keys) => {
+        RtcpKeys::AesGcm(keys) => {
             let (sealed, trailer) = packet
                 .split_at_mut_checked(length + cipher.tag_bytes)
                 .ok_or(SrtpError::TooShort)?;
@@ -162,7 +162,7 @@ pub(super) fn unprotect(
                 let (clear, sealed) = sealed
                     .split_at_mut_checked(CLEAR_BYTES)
                     .ok_or(SrtpError::TooShort)?;
-                keys.open(ssrc, index.into(), &associated(clear, word), sealed)?;
+                keys.open(ssrc, index, &associated(clear, word), sealed)?;
             } else {
                 // The word takes the place of the tag, so that all that is signed is in one piece.
                 let after = sealed.get_mut(length..).ok_or(SrtpError::TooShort)?;
@@ -173,7 +173,7 @@ pub(super) fn unprotect(
                 place[..INDEX_BYTES].copy_from_slice(&word);
                 let signed = sealed.get(..length + INDEX_BYTES);
                 let signed = signed.ok_or(SrtpError::TooShort)?;
-                keys.open(ssrc, index.into(), signed, &mut tag)?;
+                keys.open(ssrc, index, signed, &mut tag)?;
             }
         }
     }

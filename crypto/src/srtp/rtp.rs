@@ -4,7 +4,7 @@
 //! - AES-GCM (RFC 7714 section 8): the tag, then the identifier.
 
 use super::SrtpError;
-use super::cipher::{Cipher, SessionKeys};
+use super::cipher::{RtpCipher, RtpKeys};
 use super::rollover::rollover_counter;
 
 const FIXED_HEADER_BYTES: usize = 12;
@@ -86,7 +86,7 @@ fn extension_bytes(rest: &[u8]) -> Result<usize, SrtpError> {
 
 /// Protects the first `length` bytes of the buffer; the caller has checked that the rest fits.
 pub(super) fn protect(
-    cipher: &Cipher,
+    cipher: &RtpCipher,
     header: RtpHeader,
     index: u64,
     buffer: &mut [u8],
@@ -98,7 +98,7 @@ pub(super) fn protect(
         .and_then(|packet| packet.split_at_mut_checked(length))
         .ok_or(SrtpError::NoRoom)?;
     match &cipher.keys {
-        SessionKeys::HmacSha1 { cipher: aes, mac } => {
+        RtpKeys::HmacSha1 { cipher: aes, mac } => {
             if let Some(aes) = aes {
                 let payload = message.get_mut(header.bytes..);
                 let payload = payload.ok_or(SrtpError::TooShort)?;
@@ -111,7 +111,7 @@ pub(super) fn protect(
             identifier.copy_from_slice(cipher.mki());
             tag.copy_from_slice(whole.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
         }
-        SessionKeys::AesGcm(keys) => {
+        RtpKeys::AesGcm(keys) => {
             let (clear, payload) = message
                 .split_at_mut_checked(header.bytes)
                 .ok_or(SrtpError::TooShort)?;
@@ -127,7 +127,7 @@ pub(super) fn protect(
 
 /// Verifies and decrypts in place.
 pub(super) fn unprotect(
-    cipher: &Cipher,
+    cipher: &RtpCipher,
     header: RtpHeader,
     index: u64,
     packet: &mut [u8],
@@ -137,7 +137,7 @@ pub(super) fn unprotect(
         .checked_sub(cipher.trailer_bytes())
         .ok_or(SrtpError::TooShort)?;
     match &cipher.keys {
-        SessionKeys::HmacSha1 { cipher: aes, mac } => {
+        RtpKeys::HmacSha1 { cipher: aes, mac } => {
             let (message, trailer) = packet
                 .split_at_mut_checked(length)
                 .ok_or(SrtpError::TooShort)?;
@@ -152,7 +152,7 @@ pub(super) fn unprotect(
                 aes.apply_keystream(header.ssrc, index, payload);
             }
         }
-        SessionKeys::AesGcm(keys) => {
+        RtpKeys::AesGcm(keys) => {
             let (sealed, identifier) = packet
                 .split_at_mut_checked(length + cipher.tag_bytes)
                 .ok_or(SrtpError::TooShort)?;
