@@ -62,7 +62,8 @@ unit() {
 }
 
 build() {
-    check build cargo build --release --locked -p control --bin ringway -p bench --bin ringway-bench
+    check build cargo build --release --locked -p control --bin ringway \
+        -p bench --bin ringway-bench --features bench/libsrtp
 }
 
 interop() {
@@ -93,7 +94,19 @@ bench_run() {
     return "$status"
 }
 
-bench() { check bench bench_run; }
+bench_srtp() {
+    local report status=0
+    report=$(mktemp -d)
+    "$target/release/ringway-bench" srtp --rounds 5 --batches 2 --json "$report/rows.json" &&
+        node tests/check_srtp_bench.mjs "$report/rows.json" || status=1
+    rm -rf "$report"
+    return "$status"
+}
+
+bench() {
+    check "bench media" bench_run
+    check "bench srtp" bench_srtp
+}
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 began=$SECONDS

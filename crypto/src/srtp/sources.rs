@@ -55,6 +55,7 @@ impl Sources {
     }
 
     /// Where a source is; `None` for a new one.
+    #[inline]
     pub(super) fn find(&self, ssrc: [u8; 4]) -> Option<Slot> {
         self.used().iter().position(|source| source.ssrc == ssrc)
     }
@@ -76,6 +77,7 @@ impl Sources {
 
     /// The one candidate for the index of an RTP packet, not used before. A new source starts
     /// with the signalled rollover counter, else with 0 (RFC 3711 section 3.3.1).
+    #[inline]
     pub(super) fn index_of(&self, slot: Option<Slot>, sequence: u16) -> Result<u64, SrtpError> {
         let Some(source) = slot.and_then(|slot| self.sources.get(slot)) else {
             return Ok(sequence.into());
@@ -89,6 +91,7 @@ impl Sources {
     }
 
     /// Whether this index of that source may be taken.
+    #[inline]
     pub(super) fn check(&self, slot: Option<Slot>, index: u64) -> Result<(), SrtpError> {
         let Some(slot) = slot else {
             return Ok(());
@@ -104,6 +107,7 @@ impl Sources {
 
     /// Remembers that this index of this source was used. A new source in a full table takes the
     /// place of the one that was silent longest.
+    #[inline]
     pub(super) fn commit(&mut self, slot: Option<Slot>, ssrc: [u8; 4], index: u64) {
         self.packets += 1;
         let slot = slot.unwrap_or_else(|| self.place(ssrc));
@@ -211,6 +215,7 @@ impl Sources {
     }
 
     /// Gives a new source a place: a free one, else that of the source silent longest.
+    #[cold]
     fn place(&mut self, ssrc: [u8; 4]) -> Slot {
         let slot = if self.is_full() {
             let sources = self.sources.iter().enumerate();
