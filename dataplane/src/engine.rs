@@ -5,7 +5,8 @@
 //! and says where it goes. The buffer it arrived in is the buffer it leaves in.
 //!
 //! The contract of a turn: any number of `handle_*`, then [`Engine::poll_event`] until empty, then
-//! wait for [`Engine::poll_timeout`]. `now` never goes backwards. No I/O, no clock; the tables are
+//! wait for [`Engine::poll_timeout`]. After [`Engine::handle_timeout`] there may be reports to send:
+//! [`Engine::poll_report`]. `now` never goes backwards. No I/O, no clock; the tables are
 //! allocated when the engine is made and never grow (only key contexts are made later, by
 //! [`Command::InstallKeys`](crate::link::Command::InstallKeys)).
 
@@ -20,13 +21,18 @@ use self::table::Table;
 use crate::limits::{COMMAND_QUEUE_LENGTH, PEER_CHANGES_PER_TURN_MAX};
 use crate::link::{Counters, Datagram, Event, FlowId};
 use crate::wire::classify::{Protocol, classify};
+use crate::wire::ntp::NtpTime;
 
 mod commands;
+mod feedback;
 mod flow;
 mod ice;
 mod media;
+mod reception;
+mod reports;
 mod route;
 mod rtcp;
+mod sending;
 mod stun;
 mod sweep;
 mod table;
@@ -43,8 +49,11 @@ pub struct EngineConfig {
     pub flows_max: usize,
     /// A flow without an authentic packet for this long is reported silent.
     pub silent_after: Duration,
-    /// Seed of the hash tables: random in production, fixed in tests.
+    /// Seed of the hash tables and of the times of reports: random in production, fixed in tests.
     pub seed: u64,
+    /// The wall-clock time at some moment before the first call: what the NTP times of reports
+    /// count from. (That the wall clock may be set later does not matter: only differences do.)
+    pub epoch: (Instant, NtpTime),
 }
 
 /// The brain of one worker.
@@ -54,6 +63,9 @@ pub struct Engine {
     table: Table,
     events: VecDeque<Event>,
     peer_changes: VecDeque<PeerChange>,
+    /// Flows whose report is to be written.
+    reports_due: VecDeque<u16>,
+    random: u64,
     /// When the next slots are looked at, and which come first; `None` while no flow is open.
     sweep_at: Option<Instant>,
     sweep_slot: usize,
@@ -74,7 +86,10 @@ impl Engine {
     pub fn new(config: EngineConfig, counters: Arc<Counters>) -> Self {
         let table = Table::new(config.flows_max, config.seed);
         let events = VecDeque::with_capacity(COMMAND_QUEUE_LENGTH);
+        let reports_due = VecDeque::with_capacity(config.flows_max);
         Self {
+            random: config.seed | 1,
+            reports_due,
             config,
             counters,
             table,

@@ -8,6 +8,8 @@ pub const ICE_FRAGMENT_BYTES_MAX: usize = 32;
 pub const ICE_PASSWORD_BYTES_MAX: usize = 32;
 /// Payload types in one route: six codecs and two telephone-events.
 pub const PAYLOAD_TYPES_PER_ROUTE_MAX: usize = 8;
+/// Longest canonical name of ours (RFC 3550 section 6.5.1 allows 255).
+pub const CNAME_BYTES_MAX: usize = 24;
 /// Largest DTLS datagram that is passed up: an Ethernet MTU.
 pub const DATAGRAM_BYTES_MAX: usize = 1500;
 /// Address pairs of one browser flow that may be validated at a time: a browser with several
@@ -83,6 +85,23 @@ pub const REORDER_WINDOW_PACKETS: u16 = 128;
 /// appendix A.1, MAX_DROPOUT).
 pub const SEQUENCE_JUMP_MAX: u16 = 3000;
 
+/// Mean time between two reports of ours to one peer (RFC 3550 section 6.2: at least five seconds).
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// The same where there is video, for which the reduced minimum of RFC 3550 section 6.2 (360 divided
+/// by the bandwidth in kbit/s) is below this.
+pub const REPORT_INTERVAL_VIDEO: Duration = Duration::from_secs(1);
+/// Largest report of ours, with the headers of SRTCP, UDP and IPv6: two sender reports with two
+/// blocks in the first, and two canonical names.
+pub const REPORT_BYTES_MAX: usize =
+    2 * 28 + 2 * 24 + 4 + 2 * (8 + CNAME_BYTES_MAX) + SRTP_OVERHEAD_BYTES_MAX + 48;
+/// Reports of ours that are sent in one turn of a worker; further ones wait for the next.
+pub const REPORTS_PER_TURN_MAX: usize = 64;
+/// A source's report that puts its media further than this from where its packets are is not
+/// believed: there are peers whose reports tell some other clock.
+pub const MEDIA_TIME_DEVIATION_MAX: Duration = Duration::from_secs(5);
+/// When the NTP clock of a source moves by more than this against ours, it was set.
+pub const SOURCE_CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
+
 const _: () = assert!(BUFFERS_PER_WORKER.is_power_of_two() && BUFFERS_PER_WORKER <= 32_768);
 const _: () = assert!(PACKET_BYTES_MAX + SRTP_OVERHEAD_BYTES_MAX + 128 <= BUFFER_BYTES);
 const _: () = assert!(
@@ -95,7 +114,13 @@ const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
 const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
-const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX);
+const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX + REPORTS_PER_TURN_MAX);
+// RFC 3550 section 6.3.1: the interval is the longer one of the minimum and of what both sides'
+// reports take of 5 % of the bandwidth. At 32 kbit/s of audio and 100 kbit/s of video, headers
+// included, that is the minimum: the other need not be calculated.
+const _: () = assert!(2 * REPORT_BYTES_MAX * 8 * 20 <= 32_000 * REPORT_INTERVAL.as_secs() as usize);
+const _: () =
+    assert!(2 * REPORT_BYTES_MAX * 8 * 20 <= 100_000 * REPORT_INTERVAL_VIDEO.as_secs() as usize);
 const _: () = assert!(
     SPARE_BUFFERS_PER_WORKER + PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN <= BUFFERS_PER_WORKER
 );

@@ -19,8 +19,9 @@ mod event;
 mod queue;
 
 pub use command::{
-    BrowserFlow, Command, FlowId, FlowKind, IceCredentials, IceFragment, IcePassword,
-    InvalidIceText, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
+    BrowserFlow, Cname, Command, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
+    IcePassword, InvalidIceText, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc,
+    TrunkFlow,
 };
 pub use counters::{Counters, CountersSnapshot};
 pub use event::{CloseReason, Datagram, Event, FlowTotals, RefuseReason, StreamTotals};

@@ -1,6 +1,7 @@
 //! Views over bytes: no state, no decision. Every function takes whatever the network sends.
 
 pub mod classify;
+pub mod ntp;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;

@@ -21,6 +21,7 @@ use crate::io::received::Received;
 use crate::io::socket;
 use crate::limits::{
     COMMANDS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, FULL_EVENTS_RETRY_AFTER, PACKET_BYTES_MAX,
+    REPORT_BYTES_MAX, REPORTS_PER_TURN_MAX,
 };
 use crate::link::{Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd};
 
@@ -79,6 +80,7 @@ impl Worker {
             let commands_left = self.apply_commands(now);
             self.connect_trunks();
             self.engine.handle_timeout(now);
+            self.send_reports(now);
             self.publish_events();
             for _ in 0..self.io.take_send_failures() {
                 self.end.counters().count_drop(DropReason::SendFailed);
@@ -86,7 +88,8 @@ impl Worker {
             if self.stopping && self.has_said_everything() {
                 return Ok(());
             }
-            wait = self.next_wait(now, commands_left);
+            let work_left = commands_left || self.engine.has_reports_due();
+            wait = self.next_wait(now, work_left);
         }
     }
 
@@ -129,7 +132,7 @@ impl Worker {
                     }
                 }
                 // Counted by the engine.
-                Verdict::Drop(_) => self.io.give_back(packet),
+                Verdict::Consumed | Verdict::Drop(_) => self.io.give_back(packet),
             }
         }
         self.io.assert_conserved();
@@ -152,6 +155,17 @@ impl Worker {
                 Some(transmit) => self.io.send_copy(datagram.bytes(), &transmit),
                 None => self.end.counters().count_drop(DropReason::NoDestination),
             }
+        }
+    }
+
+    fn send_reports(&mut self, now: Instant) {
+        let mut buffer = [0; REPORT_BYTES_MAX];
+        for _ in 0..REPORTS_PER_TURN_MAX {
+            let Some(transmit) = self.engine.poll_report(now, &mut buffer) else {
+                return;
+            };
+            let bytes = buffer.get(..transmit.length).unwrap_or_default();
+            self.io.send_copy(bytes, &transmit);
         }
     }
 

@@ -11,9 +11,10 @@ use crypto::stun_integrity::{fingerprint_crc32, message_integrity};
 use dataplane::engine::{Engine, EngineConfig, SocketId, Verdict};
 use dataplane::limits::FLOWS_PER_WORKER_MAX;
 use dataplane::link::{
-    BrowserFlow, Command, Counters, FlowId, FlowKind, IceCredentials, IceFragment, IcePassword,
-    Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
+    BrowserFlow, Cname, Command, Counters, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
+    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
 };
+use dataplane::wire::ntp::NtpTime;
 
 use crate::{BYTES, allocations};
 
@@ -21,6 +22,15 @@ const PASSWORD: &str = "a+password/of+24+letters";
 const PROFILE: SrtpProfile = SrtpProfile::AesCm128HmacSha1_80;
 /// Of a call with two flows: 6 KiB less what the worker's sockets and queues have of it.
 const CALL_BYTES_MAX: isize = 5376;
+
+/// A sender report of the stream with a block about nobody, and a picture loss indication.
+const RTCP: [u8; 64] = {
+    let mut bytes = [0x11; 64];
+    (bytes[0], bytes[1], bytes[2], bytes[3]) = (0x81, 200, 0, 12);
+    (bytes[4], bytes[5], bytes[6], bytes[7]) = (0, 0, 0, 9);
+    (bytes[52], bytes[53], bytes[54], bytes[55]) = (0x81, 206, 0, 2);
+    bytes
+};
 
 struct Calls {
     engine: Engine,
@@ -41,6 +51,10 @@ fn browser_address(call: u16) -> SocketAddr {
 
 fn trunk_address(call: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], 10_000 + call))
+}
+
+fn trunk_rtcp_address(call: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 7], 30_000 + call))
 }
 
 fn key(seed: u8) -> MasterKey {
@@ -66,6 +80,8 @@ fn route(from: FlowId, to: FlowId, ssrc: u32) -> Command {
         payload_types,
         outgoing_ssrc: Ssrc(ssrc),
         clock_hz: 8000,
+        feedback: Feedback::NONE,
+        cname: Cname::new("ringway").unwrap(),
     })
 }
 
@@ -102,15 +118,17 @@ fn start_time() -> Instant {
 
 impl Calls {
     fn new(calls: u16, flows_max: usize) -> Self {
+        let now = start_time();
         let config = EngineConfig {
             worker: 0,
             flows_max,
             silent_after: Duration::from_secs(60),
             seed: 1,
+            epoch: (now, NtpTime(1 << 60)),
         };
         let mut this = Self {
             engine: Engine::new(config, Arc::new(Counters::new())),
-            now: start_time(),
+            now,
         };
         for call in 0..calls {
             this.open(call);
@@ -140,7 +158,7 @@ impl Calls {
                 flow: trunk,
                 peer: PeerAddresses {
                     rtp: address,
-                    rtcp: SocketAddr::new(address.ip(), address.port() + 20_000),
+                    rtcp: trunk_rtcp_address(call),
                 },
             },
             Command::InstallKeys {
@@ -189,6 +207,7 @@ fn no_packet_through_the_engine_allocates() {
         .map(|call| check(&format!("call{call:05}")))
         .collect();
     let mut buffer = [0; 1600];
+    let mut reports = 0;
     let count = allocations(|| {
         for sequence in 0..200_u16 {
             calls.now += Duration::from_millis(20);
@@ -223,13 +242,26 @@ fn no_packet_through_the_engine_allocates() {
                 buffer[..check.len()].copy_from_slice(check);
                 let verdict = handle(SocketId::Browser, browser, &mut buffer, check.len());
                 assert!(matches!(verdict, Verdict::Reply(_)));
+                // Reports, and feedback that nobody has agreed to.
+                buffer[..RTCP.len()].copy_from_slice(&RTCP);
+                let length = sender.protect_rtcp(&mut buffer, RTCP.len()).unwrap();
+                let verdict = handle(SocketId::Browser, browser, &mut buffer, length);
+                assert!(matches!(verdict, Verdict::Consumed));
+                buffer[..RTCP.len()].copy_from_slice(&RTCP);
+                let socket = SocketId::TrunkRtcp(2 * call + 1);
+                let verdict = handle(socket, trunk_rtcp_address(call), &mut buffer, RTCP.len());
+                assert!(matches!(verdict, Verdict::Consumed));
             }
             calls.engine.handle_timeout(calls.now);
+            while calls.engine.poll_report(calls.now, &mut buffer).is_some() {
+                reports += 1;
+            }
             while calls.engine.poll_event().is_some() {}
             while calls.engine.poll_peer_change().is_some() {}
         }
     });
     assert_eq!(count, 0);
+    assert!(reports >= 2 * CALLS, "{reports}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use control::sip::{HeaderName, Message, Method};
-use dataplane::link::{Command, Media};
+use dataplane::link::{Command, Feedback, Media};
 use tests::world::{World, text};
 
 use crate::peers::{
@@ -193,6 +193,49 @@ fn two_lines_call_each_other_with_video() {
         2,
         "video both ways"
     );
+    // What both have agreed to, and nothing else of what the browsers offer.
+    let agreed = Feedback::NACK
+        .with(Feedback::PICTURE_LOSS)
+        .with(Feedback::FULL_INTRA);
+    assert!(
+        text(&onward).contains("goog-remb"),
+        "Bob has not agreed to it"
+    );
+    assert!(!text(&accepted).contains("transport-cc"));
+    for command in &world.commands {
+        if let Command::SetRoute(route) = command {
+            let expected = match route.media {
+                Media::Video => agreed,
+                Media::Audio => Feedback::NONE,
+            };
+            assert_eq!(route.feedback, expected);
+            // As the description that its receiver got tells it.
+            let name = String::from_utf8_lossy(route.cname.as_bytes()).into_owned();
+            let told = format!("a=ssrc:{} cname:{name}", route.outgoing_ssrc.0);
+            let texts = [text(&onward), text(&accepted)];
+            assert_eq!(texts.iter().filter(|t| t.contains(&told)).count(), 1);
+        }
+    }
+}
+
+#[test]
+fn no_feedback_goes_to_a_carrier_that_knows_only_rtp_avp() {
+    let mut world = World::new();
+    let browser = register_at_carrier(&mut world, "alice");
+    let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+    world.receive(browser, &invite);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    world.receive(
+        trunk(),
+        &answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER)),
+    );
+    let routes = |command: &&Command| matches!(command, Command::SetRoute(_));
+    assert_eq!(world.commands.iter().filter(routes).count(), 2);
+    for command in &world.commands {
+        if let Command::SetRoute(route) = command {
+            assert_eq!(route.feedback, Feedback::NONE);
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,9 @@ use dataplane::Dataplane;
 use dataplane::config::{BackendChoice, DataplaneConfig, IoConfig, WorkerConfig};
 use dataplane::engine::DropReason;
 use dataplane::link::{
-    BrowserFlow, Command, Event, FlowId, FlowKind, IceCredentials, IceFragment, IcePassword, Media,
-    OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow, WorkerHandle,
+    BrowserFlow, Cname, Command, Event, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
+    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc,
+    TrunkFlow, WorkerHandle,
 };
 
 use super::{Churned, OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
@@ -212,9 +213,9 @@ impl Ringway {
         let peer = PeerAddresses { rtp, rtcp };
         self.send(trunk, Command::SetPeer { flow: trunk, peer })?;
         let ssrc = |way| Ssrc(rewritten_ssrc(way, call.call));
-        let to_trunk = route(browser, trunk, ssrc(Way::ToTrunk));
+        let to_trunk = route(browser, trunk, ssrc(Way::ToTrunk))?;
         self.send(browser, Command::SetRoute(to_trunk))?;
-        let to_browser = route(trunk, browser, ssrc(Way::ToBrowser));
+        let to_browser = route(trunk, browser, ssrc(Way::ToBrowser))?;
         self.send(trunk, Command::SetRoute(to_browser))
     }
 }
@@ -277,17 +278,20 @@ impl Subject for Ringway {
     }
 }
 
-fn route(from: FlowId, to: FlowId, outgoing_ssrc: Ssrc) -> Route {
+fn route(from: FlowId, to: FlowId, outgoing_ssrc: Ssrc) -> Result<Route, Failure> {
+    let cname = Cname::new("bench").ok_or("the canonical name is too long")?;
     let mut payload_types = PayloadTypeMap::default();
     let _room = payload_types.push(PAYLOAD_TYPE, PAYLOAD_TYPE);
-    Route {
+    Ok(Route {
         from,
         media: Media::Audio,
         to,
         payload_types,
         outgoing_ssrc,
         clock_hz: CLOCK_HZ,
-    }
+        feedback: Feedback::NONE,
+        cname,
+    })
 }
 
 /// Of a key and a salt behind each other.

@@ -243,8 +243,11 @@ fn statistics(call: &Call, leg: &Leg) -> LegStatistics {
             sum.received_packets += stream.received_packets;
             sum.sent_packets += stream.sent_packets;
             sum.lost_packets += stream.lost_packets;
+            sum.remote_lost_packets += stream.remote_lost_packets;
+            sum.round_trip_us = sum.round_trip_us.max(stream.round_trip_us);
         }
         sum.jitter_us = sum.jitter_us.max(totals.audio.jitter_us);
+        sum.remote_jitter_us = sum.remote_jitter_us.max(totals.audio.remote_jitter_us);
     }
     sum
 }

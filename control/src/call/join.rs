@@ -1,14 +1,18 @@
 //! What joins the two legs of a call: peers and routes, from what both sides have said.
 
 use bytes::Bytes;
-use dataplane::link::{Command, IceCredentials, IceFragment, Media, PayloadTypeMap, Route, Ssrc};
+use dataplane::link::{
+    Cname, Command, Feedback, IceCredentials, IceFragment, Media, PayloadTypeMap, Route, Ssrc,
+};
 
 use super::flows::connect_remote;
 use super::leg::{Leg, Side};
 use super::setup::{policy, read_offer};
 use super::{Call, Party};
 use crate::engine::context::Context;
-use crate::sdp::{self, CodecPolicy, MediaKind, MediaRoute, OfferPlan, PayloadPair, Refusal};
+use crate::sdp::{
+    self, CodecPolicy, LegProfile, MediaKind, MediaRoute, OfferPlan, PayloadPair, Refusal,
+};
 
 /// The callee's description has come: peers, routes, and our answer to the caller.
 pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> Result<(), Refusal> {
@@ -174,6 +178,18 @@ pub(super) fn set_route(
             break;
         }
     }
+    // rtcp-fb belongs to the AVPF profiles only (RFC 4585 section 4).
+    let feedback = match from.side.profile() {
+        LegProfile::WebRtc => route
+            .feedback
+            .iter()
+            .filter_map(|value| Feedback::named(value))
+            .fold(Feedback::NONE, Feedback::with),
+        LegProfile::Plain => Feedback::NONE,
+    };
+    let Some(cname) = Cname::new(&to.local.cname) else {
+        return;
+    };
     let command = Command::SetRoute(Route {
         from: from.flow(media),
         media,
@@ -181,6 +197,8 @@ pub(super) fn set_route(
         payload_types,
         outgoing_ssrc: Ssrc(to.ssrc(media)),
         clock_hz: route.clock_hz,
+        feedback,
+        cname,
     });
     from.command(context, command);
 }

@@ -113,6 +113,12 @@ pub struct LegStatistics {
     pub lost_packets: i64,
     /// Interarrival jitter of the audio, in microseconds.
     pub jitter_us: u32,
+    /// RTP packets to the peer that it says it lost.
+    pub remote_lost_packets: i64,
+    /// The jitter of the audio that the peer says it sees, in microseconds.
+    pub remote_jitter_us: u32,
+    /// Time to the peer and back, by its RTCP reports, in microseconds; `None` without any.
+    pub round_trip_us: Option<u32>,
     /// Packets dropped, whatever the reason.
     pub dropped_packets: u64,
 }

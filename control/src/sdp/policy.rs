@@ -3,8 +3,10 @@
 use super::limits::PLANNED_CODECS_MAX;
 use super::model::{Codec, MediaKind, RemoteMedia};
 
-/// Feedback that the media plane carries between two browsers (RFC 4585, RFC 5104).
-const FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
+/// Feedback that the media plane carries between two browsers (RFC 4585, RFC 5104,
+/// draft-alvestrand-rmcat-remb). Its reports end at each leg: without goog-remb a sender would not
+/// learn what the other leg has room for.
+const FEEDBACK: [&str; 4] = ["goog-remb", "nack", "nack pli", "ccm fir"];
 
 /// Packet time when nobody says anything, RFC 3551 section 4.2.
 pub(super) const PTIME_MS_DEFAULT: u16 = 20;

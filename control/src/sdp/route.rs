@@ -27,6 +27,8 @@ pub struct MediaRoute {
     pub codec: String,
     /// RTP clock rate of the first codec in Hz.
     pub clock_hz: u32,
+    /// The `a=rtcp-fb` values that were agreed for any of the codecs.
+    pub feedback: Vec<String>,
     /// Payload types of packets from the source, telephone-event included.
     pub to_target: Vec<PayloadPair>,
     /// Payload types of packets from the target, telephone-event included.
@@ -96,12 +98,19 @@ fn new_route(
     accepted: &AcceptedMedia,
 ) -> Option<MediaRoute> {
     let first = accepted.codecs.first()?;
+    let mut feedback: Vec<String> = Vec::new();
+    for value in accepted.codecs.iter().flat_map(|codec| &codec.feedback) {
+        if !feedback.contains(value) {
+            feedback.push(value.clone());
+        }
+    }
     Some(MediaRoute {
         kind,
         source_index,
         target_index,
         codec: first.name.clone(),
         clock_hz: first.clock_hz,
+        feedback,
         to_target: Vec::new(),
         to_source: Vec::new(),
         // The accepted direction is ours towards the source: we receive what it sends.

@@ -76,11 +76,17 @@ fn call_ended(ended: &CallEnded) {
         a_sent_packets = a.sent_packets,
         a_lost_packets = a.lost_packets,
         a_jitter_us = a.jitter_us,
+        a_remote_lost_packets = a.remote_lost_packets,
+        a_remote_jitter_us = a.remote_jitter_us,
+        a_round_trip_us = a.round_trip_us,
         a_dropped_packets = a.dropped_packets,
         b_received_packets = b.received_packets,
         b_sent_packets = b.sent_packets,
         b_lost_packets = b.lost_packets,
         b_jitter_us = b.jitter_us,
+        b_remote_lost_packets = b.remote_lost_packets,
+        b_remote_jitter_us = b.remote_jitter_us,
+        b_round_trip_us = b.round_trip_us,
         b_dropped_packets = b.dropped_packets,
         "call ended"
     );

@@ -10,8 +10,8 @@ use super::ice::{CredentialChange, IceAgent};
 use super::verdict::{PeerChange, SocketId};
 use crate::limits::DTLS_DATAGRAMS_PER_SWEEP_MAX;
 use crate::link::{
-    CloseReason, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow, PeerAddresses,
-    RefuseReason, Route,
+    CloseReason, Cname, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow,
+    PeerAddresses, RefuseReason, Route,
 };
 
 impl Engine {
@@ -27,7 +27,7 @@ impl Engine {
             Command::SetPeer { flow, peer } => (flow, self.set_peer(now, flow, peer)),
             Command::SetIceCredentials { flow, ice } => (flow, self.set_ice(flow, ice)),
             Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
-            Command::SetRoute(route) => (route.from, self.set_route(route)),
+            Command::SetRoute(route) => (route.from, self.set_route(&route)),
             Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
             Command::CloseFlow { flow } => (flow, self.close(now, flow, CloseReason::Asked)),
             Command::Stop => return self.stop(now),
@@ -70,7 +70,8 @@ impl Engine {
             }
             FlowKind::Trunk(_) => Kind::Trunk(Trunk::default()),
         };
-        self.table.insert(Flow::new(now, id, kind));
+        let cname = Cname::scrambled(self.next_random());
+        self.table.insert(Flow::new(now, id, kind, cname));
         self.events.push_back(Event::FlowOpened { flow: id });
         self.adjust_sweep(now);
         Ok(())
@@ -124,7 +125,7 @@ impl Engine {
         Ok(())
     }
 
-    fn set_route(&mut self, route: Route) -> Result<(), RefuseReason> {
+    fn set_route(&mut self, route: &Route) -> Result<(), RefuseReason> {
         let (from, to, media) = (route.from, route.to, route.media);
         if !self.is_open(to) {
             return Err(RefuseReason::UnknownFlow);
@@ -144,7 +145,12 @@ impl Engine {
             *sender = sender.filter(|sender| *sender != from);
         }
         if let Some(flow) = self.table.get_mut(to) {
-            flow.medium_mut(media).sender = Some(from);
+            let medium = flow.medium_mut(media);
+            medium.sender = Some(from);
+            medium
+                .sending
+                .prepare(route.outgoing_ssrc.0, route.clock_hz);
+            flow.cname = route.cname;
         }
         Ok(())
     }
@@ -167,7 +173,7 @@ impl Engine {
         self.events.push_back(Event::FlowClosed {
             flow: id,
             reason,
-            totals: flow.totals(),
+            totals: flow.totals(now),
         });
         self.adjust_sweep(now);
         Ok(())

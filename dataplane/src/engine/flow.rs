@@ -8,9 +8,10 @@ use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
 
 use super::ice::IceAgent;
+use super::reports::PeerClock;
 use super::route::Medium;
 use super::verdict::{DropReason, SocketId};
-use crate::link::{FlowId, FlowTotals, Media, PeerAddresses};
+use crate::link::{Cname, FlowId, FlowTotals, Media, PeerAddresses};
 
 /// The media of a flow, in the order of their index.
 pub(super) const MEDIA: [Media; 2] = [Media::Audio, Media::Video];
@@ -35,6 +36,13 @@ pub(super) struct Flow {
     pub(super) silence_reported: bool,
     pub(super) media_started: bool,
     pub(super) pending: Pending,
+    /// When the next report of ours is to be written; `None` before the first.
+    pub(super) report_at: Option<Instant>,
+    /// The slot waits in [`Engine::poll_report`](super::Engine::poll_report).
+    pub(super) report_is_due: bool,
+    pub(super) peer_clock: PeerClock,
+    /// What the peer is told that our streams belong to.
+    pub(super) cname: Cname,
 }
 
 /// Which events of the packet path wait for control: at most one of each kind.
@@ -146,7 +154,7 @@ impl Trunk {
 }
 
 impl Flow {
-    pub(super) fn new(now: Instant, id: FlowId, kind: Kind) -> Self {
+    pub(super) fn new(now: Instant, id: FlowId, kind: Kind, cname: Cname) -> Self {
         Self {
             id,
             kind,
@@ -159,6 +167,10 @@ impl Flow {
             silence_reported: false,
             media_started: false,
             pending: Pending::default(),
+            report_at: None,
+            report_is_due: false,
+            peer_clock: PeerClock::default(),
+            cname,
         }
     }
 
@@ -189,10 +201,27 @@ impl Flow {
         self.silence_reported = false;
     }
 
-    pub(super) fn totals(&self) -> FlowTotals {
+    /// The media that there are, audio first.
+    pub(super) fn media_mut(&mut self) -> impl Iterator<Item = &mut Medium> {
+        std::iter::once(&mut self.audio).chain(self.video.as_deref_mut())
+    }
+
+    /// True once media came from the peer or went to it.
+    pub(super) fn is_alive(&self) -> bool {
+        MEDIA.iter().any(|media| self.medium(*media).is_alive())
+    }
+
+    /// A stream that the peer gets, or is to get.
+    pub(super) fn sent_ssrc(&self) -> Option<u32> {
+        let streams = MEDIA.map(|media| self.medium(media).sending.name());
+        streams.into_iter().flatten().next()
+    }
+
+    pub(super) fn totals(&self, now: Instant) -> FlowTotals {
+        let since_open = now.saturating_duration_since(self.opened_at);
         FlowTotals {
-            audio: self.audio.totals(),
-            video: self.medium(Media::Video).totals(),
+            audio: self.audio.totals(since_open),
+            video: self.medium(Media::Video).totals(since_open),
             dropped_packets: self.dropped_packets,
         }
     }

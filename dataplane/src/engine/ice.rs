@@ -13,7 +13,8 @@ use crate::wire::stun::BindingRequest;
 pub(super) struct IceAgent {
     current: IceCredentials,
     /// What was valid before an ICE restart, until the first check with the current credentials.
-    previous: Option<IceCredentials>,
+    /// Boxed: hardly any flow ever has them.
+    previous: Option<Box<IceCredentials>>,
     peers: [Option<ValidatedPeer>; VALIDATED_PEERS_MAX],
     selected: Option<SocketAddr>,
 }
@@ -60,7 +61,7 @@ impl IceAgent {
         let (local, remote) = request.fragments().ok_or(DropReason::StunUnknownUser)?;
         let (generation, credentials) = match &self.previous {
             Some(previous) if previous.local_fragment.as_bytes() == local => {
-                (Generation::Previous, previous)
+                (Generation::Previous, previous.as_ref())
             }
             Some(_) | None => (Generation::Current, &self.current),
         };
@@ -112,7 +113,7 @@ impl IceAgent {
             // A second restart before the peer took up the first: what it uses is still the older.
             return CredentialChange::Restarted(Some(replaced.local_fragment));
         }
-        self.previous = Some(replaced);
+        self.previous = Some(Box::new(replaced));
         CredentialChange::Restarted(None)
     }
 

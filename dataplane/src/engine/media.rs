@@ -1,14 +1,12 @@
-//! RTP and RTCP through a worker: in from one flow, out on another (or on the same: an echo).
+//! RTP through a worker: in from one flow, out on another (or on the same: an echo).
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Engine;
 use super::flow::{Flow, Kind, MEDIA, MediaProtocol};
-use super::rtcp::{OutgoingStream, ReportedStream, Subject, Translation};
 use super::verdict::{DropReason, PeerChange, SocketId, Transmit, Verdict};
-use crate::link::{Event, FlowId, Media, Route};
-use crate::wire::rtcp::is_compound;
+use crate::link::{Event, FlowId, Media};
 use crate::wire::rtp::{RtpHeader, rewrite};
 
 /// An RTP packet that is ready to leave, but for protection.
@@ -16,6 +14,8 @@ struct Departure {
     to: FlowId,
     media: Media,
     length: usize,
+    ssrc: u32,
+    timestamp: u32,
     payload_bytes: usize,
 }
 
@@ -35,8 +35,14 @@ impl Engine {
             .ok_or(DropReason::NoDestination)?;
         let (length, socket, to) =
             flow.protect(now, buffer, departure.length, MediaProtocol::Rtp)?;
-        flow.medium_mut(departure.media)
-            .count_sent(departure.payload_bytes);
+        let Departure {
+            ssrc,
+            timestamp,
+            payload_bytes,
+            ..
+        } = departure;
+        let sending = &mut flow.medium_mut(departure.media).sending;
+        sending.count(now, ssrc, timestamp, payload_bytes);
         Ok(Verdict::Forward(Transmit { socket, to, length }))
     }
 
@@ -69,7 +75,7 @@ impl Engine {
         medium.reception.observe(&header, since_open, clock_hz);
         let (to, ssrc) = medium
             .route()
-            .map(|route| (route.to, route.outgoing_ssrc.0))
+            .map(|route| (route.to, route.outgoing_ssrc))
             .ok_or(DropReason::NoRoute)?;
         let (sequence, timestamp) = medium
             .rewrite
@@ -82,129 +88,17 @@ impl Engine {
             to,
             media,
             length,
+            ssrc,
+            timestamp,
             payload_bytes: header.payload_bytes,
         })
     }
-
-    /// A compound may speak of both media of a flow. It goes, whole, to the flow at the other end
-    /// of the stream that its first packet is about; what concerns a third flow is taken out.
-    pub(super) fn handle_rtcp(
-        &mut self,
-        now: Instant,
-        slot: u16,
-        source: SocketAddr,
-        buffer: &mut [u8],
-        length: usize,
-    ) -> Result<Verdict, DropReason> {
-        let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
-        check_source(flow, source, MediaProtocol::Rtcp)?;
-        let packet = buffer.get_mut(..length).ok_or(DropReason::Truncated)?;
-        let length = flow.unprotect(packet, MediaProtocol::Rtcp)?;
-        let packet = packet.get_mut(..length).ok_or(DropReason::RtcpMalformed)?;
-        if !is_compound(packet) {
-            return Err(DropReason::RtcpMalformed);
-        }
-        self.peer_changes
-            .extend(learn_source(flow, source, MediaProtocol::Rtcp));
-        flow.heard(now);
-        let from = flow.id;
-        let to = self
-            .rtcp_target(from, Subject::of(packet))
-            .ok_or(DropReason::NoRoute)?;
-        let translation = self
-            .translation(from, to)
-            .ok_or(DropReason::NoDestination)?;
-        let length = translation.translate(packet);
-        if length == 0 {
-            return Err(DropReason::RtcpNotForwarded);
-        }
-        let flow = self.table.get_mut(to).ok_or(DropReason::NoDestination)?;
-        let (length, socket, to) = flow.protect(now, buffer, length, MediaProtocol::Rtcp)?;
-        Ok(Verdict::Forward(Transmit { socket, to, length }))
-    }
-
-    /// The flow at the other end of the stream that a compound is about; when it is about none
-    /// that we know, the other end of any.
-    fn rtcp_target(&self, from: FlowId, subject: Subject) -> Option<FlowId> {
-        let flow = self.table.get(from)?;
-        let sent = MEDIA.iter().find_map(|media| {
-            let medium = flow.medium(*media);
-            let is_subject = subject.sender.is_some() && medium.reception.ssrc == subject.sender;
-            medium.route().filter(|_| is_subject).map(|route| route.to)
-        });
-        let reported = || {
-            MEDIA.iter().find_map(|media| {
-                let (sender, stream) = self.reported_stream(flow, *media)?;
-                (Some(stream.seen_ssrc) == subject.reported).then_some(sender)
-            })
-        };
-        let any_route = || {
-            MEDIA
-                .iter()
-                .find_map(|media| flow.medium(*media).route().map(|route| route.to))
-        };
-        let any_sender = || MEDIA.iter().find_map(|media| flow.medium(*media).sender);
-        sent.or_else(reported)
-            .or_else(any_route)
-            .or_else(any_sender)
-    }
-
-    fn translation(&self, from: FlowId, to: FlowId) -> Option<Translation> {
-        let flow = self.table.get(from)?;
-        let outgoing = MEDIA.map(|media| outgoing_stream(flow, media, to));
-        let reported = MEDIA.map(|media| {
-            self.reported_stream(flow, media)
-                .filter(|(sender, _)| *sender == to)
-                .map(|(_, stream)| stream)
-        });
-        let any_route = MEDIA
-            .iter()
-            .filter_map(|media| flow.medium(*media).known_route())
-            .find(|route| route.to == to);
-        let own_ssrc = any_route.map_or_else(|| nameless_ssrc(from), |route| route.outgoing_ssrc.0);
-        Some(Translation {
-            outgoing,
-            reported,
-            own_ssrc,
-            takes_feedback: self.table.get(to)?.is_browser(),
-            seed: self.config.seed,
-        })
-    }
-
-    /// The stream of a medium that `flow`'s peer receives, and the flow it comes from.
-    fn reported_stream(&self, flow: &Flow, media: Media) -> Option<(FlowId, ReportedStream)> {
-        let sender = flow.medium(media).sender?;
-        let medium = self.table.get(sender)?.medium(media);
-        let route = medium.known_route().filter(|route| route.to == flow.id)?;
-        let stream = ReportedStream {
-            seen_ssrc: route.outgoing_ssrc.0,
-            sender_ssrc: medium.reception.ssrc?,
-            sequence_offset: medium.rewrite.sequence_offset(),
-        };
-        Some((sender, stream))
-    }
-}
-
-/// The stream of a medium that comes from `flow`'s peer, as the flow `to` knows it.
-fn outgoing_stream(flow: &Flow, media: Media, to: FlowId) -> Option<OutgoingStream> {
-    let medium = flow.medium(media);
-    let route = medium.route().filter(|route| route.to == to)?;
-    Some(OutgoingStream {
-        incoming_ssrc: medium.reception.ssrc?,
-        outgoing_ssrc: route.outgoing_ssrc.0,
-        timestamp_offset: medium.rewrite.timestamp_offset(),
-    })
-}
-
-/// A constant name for a peer that sends no media: any value that is not a stream's.
-fn nameless_ssrc(flow: FlowId) -> u32 {
-    (flow.generation.rotate_left(16) ^ u32::from(flow.slot)) | 1
 }
 
 /// The medium that a payload type belongs to, and what becomes of the type.
 fn find_medium(flow: &Flow, payload_type: u8) -> Result<(Media, u8), DropReason> {
     let has = |media: &Media| {
-        let route: &Route = flow.medium(*media).known_route()?;
+        let route = flow.medium(*media).known_route()?;
         route
             .payload_types
             .get(payload_type)
@@ -224,7 +118,7 @@ fn find_medium(flow: &Flow, payload_type: u8) -> Result<(Media, u8), DropReason>
 
 /// Trunk flows: only from the signalled IP address, and from the learned port. Browser flows are
 /// found by their validated address in the first place, and proven by SRTP.
-fn check_source(
+pub(super) fn check_source(
     flow: &Flow,
     source: SocketAddr,
     protocol: MediaProtocol,
@@ -244,7 +138,7 @@ fn check_source(
 }
 
 /// Returns what the shell may connect: see [`PeerChange`].
-fn learn_source(
+pub(super) fn learn_source(
     flow: &mut Flow,
     source: SocketAddr,
     protocol: MediaProtocol,

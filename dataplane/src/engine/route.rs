@@ -2,35 +2,58 @@
 
 use std::time::{Duration, Instant};
 
+use super::reception::Reception;
+use super::sending::Sending;
 use crate::limits::{REORDER_WINDOW_PACKETS, SEQUENCE_JUMP_MAX};
-use crate::link::{FlowId, Route, StreamTotals};
+use crate::link::{Feedback, FlowId, PayloadTypeMap, Route, StreamTotals};
 use crate::wire::rtp::RtpHeader;
+
+/// What of a [`Route`] is needed for its packets.
+pub(super) struct KnownRoute {
+    pub(super) to: FlowId,
+    pub(super) outgoing_ssrc: u32,
+    pub(super) clock_hz: u32,
+    pub(super) payload_types: PayloadTypeMap,
+    pub(super) feedback: Feedback,
+}
+
+impl KnownRoute {
+    const fn new(route: &Route) -> Self {
+        Self {
+            to: route.to,
+            outgoing_ssrc: route.outgoing_ssrc.0,
+            clock_hz: route.clock_hz,
+            payload_types: route.payload_types,
+            feedback: route.feedback,
+        }
+    }
+}
 
 /// One medium of one flow.
 #[derive(Default)]
 pub(super) struct Medium {
     /// Where what arrives goes. Kept during hold, so that the medium is still recognised.
-    route: Option<Route>,
+    route: Option<KnownRoute>,
     /// The route is in use; false during hold.
     is_forwarding: bool,
     /// The flow whose medium is sent to this one's peer: reports from here are about it.
     pub(super) sender: Option<FlowId>,
     pub(super) reception: Reception,
     pub(super) rewrite: Rewrite,
-    sent_packets: u64,
-    sent_bytes: u64,
+    /// What is sent of the medium to this one's peer.
+    pub(super) sending: Sending,
 }
 
 impl Medium {
-    pub(super) fn set_route(&mut self, route: Route) {
+    pub(super) fn set_route(&mut self, route: &Route) {
         let continues = self
             .route
             .as_ref()
-            .is_some_and(|old| old.to == route.to && old.outgoing_ssrc == route.outgoing_ssrc);
+            .is_some_and(|old| old.to == route.to && old.outgoing_ssrc == route.outgoing_ssrc.0);
         if !continues {
             self.rewrite = Rewrite::default();
         }
-        self.route = Some(route);
+        self.route = Some(KnownRoute::new(route));
         self.is_forwarding = true;
     }
 
@@ -38,110 +61,27 @@ impl Medium {
         self.is_forwarding = false;
     }
 
-    pub(super) fn count_sent(&mut self, payload_bytes: usize) {
-        self.sent_packets += 1;
-        self.sent_bytes = self.sent_bytes.saturating_add(payload_bytes as u64);
-    }
-
     /// The route, whether in use or not.
-    pub(super) fn known_route(&self) -> Option<&Route> {
+    pub(super) fn known_route(&self) -> Option<&KnownRoute> {
         self.route.as_ref()
     }
 
     /// The route, if in use.
-    pub(super) fn route(&self) -> Option<&Route> {
+    pub(super) fn route(&self) -> Option<&KnownRoute> {
         self.route.as_ref().filter(|_| self.is_forwarding)
     }
 
-    pub(super) fn totals(&self) -> StreamTotals {
-        StreamTotals {
-            received_packets: self.reception.packets,
-            received_bytes: self.reception.bytes,
-            lost_packets: self.reception.lost_packets(),
-            jitter_us: self.reception.jitter_us(),
-            sent_packets: self.sent_packets,
-            sent_bytes: self.sent_bytes,
-        }
-    }
-}
-
-/// What arrived of one medium (RFC 3550 appendix A).
-#[derive(Default)]
-pub(super) struct Reception {
-    /// The present source; its packets were authentic.
-    pub(super) ssrc: Option<u32>,
-    /// Extended sequence numbers of the present numbering.
-    base_sequence: i64,
-    highest_sequence: i64,
-    /// Packets expected in earlier numberings.
-    expected_before: i64,
-    packets: u64,
-    bytes: u64,
-    /// Arrival minus RTP timestamp of the last frame, and that timestamp.
-    transit: Option<(u32, u32)>,
-    /// In sixteenths of an RTP clock tick.
-    jitter_sixteenths: u32,
-    clock_hz: u32,
-}
-
-impl Reception {
-    /// Takes in one authentic packet, `since_open` after the flow was opened.
-    pub(super) fn observe(&mut self, header: &RtpHeader, since_open: Duration, clock_hz: u32) {
-        self.packets += 1;
-        self.bytes = self.bytes.saturating_add(header.payload_bytes as u64);
-        let step = distance(low_16(self.highest_sequence), header.sequence);
-        if self.ssrc == Some(header.ssrc) && step.unsigned_abs() <= SEQUENCE_JUMP_MAX {
-            self.highest_sequence += i64::from(step.max(0));
-        } else {
-            self.expected_before += self.expected_now();
-            self.ssrc = Some(header.ssrc);
-            self.base_sequence = i64::from(header.sequence);
-            self.highest_sequence = self.base_sequence;
-            self.transit = None;
-        }
-        if self.clock_hz != clock_hz {
-            self.transit = None;
-            self.clock_hz = clock_hz;
-        }
-        self.follow_jitter(header.timestamp, ticks(since_open, clock_hz));
+    /// True once a packet came from the peer or went to it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.reception.ssrc.is_some() || self.sending.ssrc().is_some()
     }
 
-    /// RFC 3550 appendix A.8. Only the first packet with each timestamp counts: the others (of one
-    /// video frame, or one telephone-event) were not sent at the time that the timestamp tells.
-    fn follow_jitter(&mut self, timestamp: u32, arrival: u32) {
-        let transit = arrival.wrapping_sub(timestamp);
-        if let Some((last_transit, last_timestamp)) = self.transit {
-            if last_timestamp == timestamp {
-                return;
-            }
-            let change = transit
-                .wrapping_sub(last_transit)
-                .cast_signed()
-                .unsigned_abs();
-            let decay = self.jitter_sixteenths.saturating_add(8) >> 4;
-            self.jitter_sixteenths = self
-                .jitter_sixteenths
-                .saturating_sub(decay)
-                .saturating_add(change);
-        }
-        self.transit = Some((transit, timestamp));
-    }
-
-    fn expected_now(&self) -> i64 {
-        self.ssrc
-            .map_or(0, |_| self.highest_sequence - self.base_sequence + 1)
-    }
-
-    fn lost_packets(&self) -> i64 {
-        self.expected_before + self.expected_now() - i64::try_from(self.packets).unwrap_or(i64::MAX)
-    }
-
-    fn jitter_us(&self) -> u32 {
-        let ticks = u64::from(self.jitter_sixteenths >> 4);
-        let microseconds = (ticks * 1_000_000)
-            .checked_div(u64::from(self.clock_hz))
-            .unwrap_or(0);
-        u32::try_from(microseconds).unwrap_or(u32::MAX)
+    /// `since_open` after the flow was opened.
+    pub(super) fn totals(&self, since_open: Duration) -> StreamTotals {
+        let mut totals = StreamTotals::default();
+        self.reception.add_to(&mut totals, since_open);
+        self.sending.add_to(&mut totals);
+        totals
     }
 }
 
@@ -229,9 +169,10 @@ impl Rewrite {
         self.sequence_offset
     }
 
-    /// What is added to incoming timestamps.
-    pub(super) fn timestamp_offset(&self) -> u32 {
-        self.timestamp_offset
+    /// What is added to timestamps of a source; `None` if it is not the one that is sent on.
+    pub(super) fn timestamp_offset(&self, source_ssrc: u32) -> Option<u32> {
+        let newest = self.newest.as_ref()?;
+        (newest.source_ssrc == source_ssrc).then_some(self.timestamp_offset)
     }
 }
 
@@ -256,19 +197,15 @@ impl Newest {
 }
 
 /// How far `to` is ahead of `from`, over the wrap.
-fn distance(from: u16, to: u16) -> i16 {
+pub(super) fn distance(from: u16, to: u16) -> i16 {
     to.wrapping_sub(from).cast_signed()
 }
 
 /// A time in ticks of an RTP clock, modulo 2^32 as timestamps are.
-fn ticks(time: Duration, clock_hz: u32) -> u32 {
+pub(super) fn ticks(time: Duration, clock_hz: u32) -> u32 {
     let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let ticks = microseconds.wrapping_mul(u64::from(clock_hz)) / 1_000_000;
     u32::try_from(ticks & u64::from(u32::MAX)).unwrap_or(0)
-}
-
-fn low_16(extended: i64) -> u16 {
-    u16::try_from(extended & 0xFFFF).unwrap_or(0)
 }
 
 #[cfg(test)]

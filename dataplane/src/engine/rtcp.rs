@@ -1,379 +1,203 @@
-//! RTCP from one leg, told in the numbers of the other leg (RFC 3550 section 7.2: translators).
-//!
-//! Reports, NACK, PLI, FIR, SDES and BYE are translated in place. What speaks of a stream that the
-//! other leg does not know is taken out; so are APP, XR, REMB, transport-wide feedback and header
-//! extensions of reports, which nobody negotiated with the other leg. Media time of sender reports
-//! and the LSR of report blocks stay comparable, because NTP times pass unchanged.
+//! RTCP that arrives: reports end here and are taken into the flow's account; feedback and
+//! goodbyes go on to the leg that they concern.
 
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Engine;
+use super::feedback::{OutgoingStream, ReportedStream, Subject, Translation};
+use super::flow::{Flow, MEDIA, MediaProtocol};
+use super::media::{check_source, learn_source};
+use super::reception::SourceClock;
+use super::verdict::{DropReason, Transmit, Verdict};
+use crate::limits::REPORT_BYTES_MAX;
+use crate::link::{FlowId, Media};
+use crate::wire::ntp::NtpTime;
+use crate::wire::read_u32;
 use crate::wire::rtcp::{
-    FORMAT_FIR, FORMAT_NACK, FORMAT_PLI, GOODBYE, HEADER_BYTES, PAYLOAD_FEEDBACK, RECEIVER_REPORT,
-    REPORT_BLOCK_BYTES, RtcpHeader, SENDER_REPORT, SOURCE_DESCRIPTION, TRANSPORT_FEEDBACK,
+    CompoundWriter, RECEIVER_REPORT, RtcpHeader, SENDER_REPORT, SenderInfo, is_compound,
+    report_blocks,
 };
-use crate::wire::{read_u16, read_u32, write};
 
-/// Bytes of a sender report before its blocks.
-const SENDER_REPORT_BYTES: usize = 28;
-/// Item type of the canonical name.
-const CNAME: u8 = 1;
-
-/// A stream that comes from the one who reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OutgoingStream {
-    /// As the reporter names it.
-    pub(super) incoming_ssrc: u32,
-    /// As the other leg knows it.
-    pub(super) outgoing_ssrc: u32,
-    /// What the other leg's timestamps are ahead.
-    pub(super) timestamp_offset: u32,
-}
-
-/// A stream that the reporter receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ReportedStream {
-    /// As the reporter knows it.
-    pub(super) seen_ssrc: u32,
-    /// As its sender, on the other leg, names it.
-    pub(super) sender_ssrc: u32,
-    /// What the reporter's sequence numbers are ahead.
-    pub(super) sequence_offset: u16,
-}
-
-/// How to tell one flow's RTCP to another flow.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Translation {
-    /// By medium.
-    pub(super) outgoing: [Option<OutgoingStream>; 2],
-    /// By medium.
-    pub(super) reported: [Option<ReportedStream>; 2],
-    /// The name of a reporter that sends no stream of its own to the other leg.
-    pub(super) own_ssrc: u32,
-    /// The other leg takes feedback messages (AVPF).
-    pub(super) takes_feedback: bool,
-    /// Makes canonical names unreadable, and the same name the same again.
-    pub(super) seed: u64,
-}
-
-/// The first stream that a compound speaks of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Subject {
-    /// Who sends the compound.
-    pub(super) sender: Option<u32>,
-    /// The first stream that it reports on, or wants feedback to reach.
-    pub(super) reported: Option<u32>,
-}
-
-impl Subject {
-    /// Reads the first packet of a compound.
-    pub(super) fn of(compound: &[u8]) -> Self {
-        let Some(header) = RtcpHeader::parse(compound) else {
-            return Self::default();
-        };
-        let packet = compound.get(..header.length).unwrap_or_default();
-        let reported_at = match header.kind {
-            SENDER_REPORT if header.count > 0 => SENDER_REPORT_BYTES,
-            RECEIVER_REPORT if header.count > 0 => HEADER_BYTES,
-            // RFC 5104 section 4.3.1.2: the media SSRC of FIR is unused, the entry has it.
-            PAYLOAD_FEEDBACK if header.count == FORMAT_FIR => HEADER_BYTES + 4,
-            TRANSPORT_FEEDBACK | PAYLOAD_FEEDBACK => HEADER_BYTES,
-            _ => packet.len(),
-        };
-        Self {
-            sender: read_u32(packet, 4),
-            reported: read_u32(packet, reported_at),
+impl Engine {
+    /// A compound may speak of both media of a flow. What is feedback in it goes to the flow at
+    /// the other end of the stream that the first message is about; what concerns a third flow is
+    /// taken out.
+    pub(super) fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        slot: u16,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        length: usize,
+    ) -> Result<Verdict, DropReason> {
+        let ntp = self.ntp_time(now);
+        let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
+        check_source(flow, source, MediaProtocol::Rtcp)?;
+        let packet = buffer.get_mut(..length).ok_or(DropReason::Truncated)?;
+        let length = flow.unprotect(packet, MediaProtocol::Rtcp)?;
+        let compound = packet.get_mut(..length).ok_or(DropReason::RtcpMalformed)?;
+        if !is_compound(compound) {
+            return Err(DropReason::RtcpMalformed);
         }
-    }
-}
-
-impl Translation {
-    /// Translates a compound (checked by [`is_compound`](crate::wire::rtcp::is_compound)) in place
-    /// and returns its new length: 0 when nothing is left that is worth sending.
-    pub(super) fn translate(&self, compound: &mut [u8]) -> usize {
-        let mut read = 0;
-        let mut written = 0;
-        let mut has_substance = false;
-        while let Some(header) = compound.get(read..).and_then(RtcpHeader::parse) {
-            let end = read + header.length;
-            let Some(packet) = compound.get_mut(read..end - header.padding) else {
-                break;
-            };
-            let length = self.translate_packet(&header, packet).unwrap_or(0);
-            debug_assert!(
-                length <= header.length,
-                "translation never makes a packet longer"
-            );
-            compound.copy_within(read..read + length, written);
-            has_substance |= length > 0 && header.kind != SOURCE_DESCRIPTION;
-            written += length;
-            read = end;
-        }
-        if has_substance { written } else { 0 }
-    }
-
-    /// Translates one packet; `None` (or 0) when nothing of it goes on.
-    fn translate_packet(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        match header.kind {
-            SENDER_REPORT => self.sender_report(header, packet),
-            RECEIVER_REPORT => self.receiver_report(header, packet, HEADER_BYTES),
-            SOURCE_DESCRIPTION => self.source_description(header, packet),
-            GOODBYE => self.goodbye(header, packet),
-            TRANSPORT_FEEDBACK if header.count == FORMAT_NACK => self.nack(header, packet),
-            PAYLOAD_FEEDBACK if header.count == FORMAT_PLI => self.picture_loss(header, packet),
-            PAYLOAD_FEEDBACK if header.count == FORMAT_FIR => self.full_intra(header, packet),
-            _ => None,
-        }
-    }
-
-    fn sender_report(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let sender = read_u32(packet, 4)?;
-        let Some(stream) = self.outgoing_stream(sender) else {
-            // What it says of its own stream means nothing to the other leg; its blocks may.
-            return self
-                .receiver_report(header, packet, SENDER_REPORT_BYTES)
-                .filter(|length| *length > HEADER_BYTES);
-        };
-        let timestamp = read_u32(packet, 16)?.wrapping_add(stream.timestamp_offset);
-        write(packet, 4, &stream.outgoing_ssrc.to_be_bytes())?;
-        write(packet, 16, &timestamp.to_be_bytes())?;
-        let kept = self.report_blocks(header, packet, SENDER_REPORT_BYTES, SENDER_REPORT_BYTES)?;
-        finish(
-            packet,
-            SENDER_REPORT,
-            kept,
-            SENDER_REPORT_BYTES + kept * REPORT_BLOCK_BYTES,
-        )
-    }
-
-    /// Writes a receiver report with the blocks that begin at `blocks_at`.
-    fn receiver_report(
-        &self,
-        header: &RtcpHeader,
-        packet: &mut [u8],
-        blocks_at: usize,
-    ) -> Option<usize> {
-        let kept = self.report_blocks(header, packet, blocks_at, HEADER_BYTES)?;
-        self.write_sender(packet)?;
-        finish(
-            packet,
-            RECEIVER_REPORT,
-            kept,
-            HEADER_BYTES + kept * REPORT_BLOCK_BYTES,
-        )
-    }
-
-    /// Moves the blocks that the other leg understands from `from` to `to`, translated; returns how
-    /// many they are.
-    fn report_blocks(
-        &self,
-        header: &RtcpHeader,
-        packet: &mut [u8],
-        from: usize,
-        to: usize,
-    ) -> Option<usize> {
-        let count = usize::from(header.count);
-        packet.get(..from + count * REPORT_BLOCK_BYTES)?;
-        let mut kept = 0;
-        for index in 0..count {
-            let at = from + index * REPORT_BLOCK_BYTES;
-            let Some(stream) = self.reported_stream(read_u32(packet, at)?) else {
-                continue;
-            };
-            let highest = shift_extended(read_u32(packet, at + 8)?, stream.sequence_offset);
-            write(packet, at, &stream.sender_ssrc.to_be_bytes())?;
-            write(packet, at + 8, &highest.to_be_bytes())?;
-            packet.copy_within(at..at + REPORT_BLOCK_BYTES, to + kept * REPORT_BLOCK_BYTES);
-            kept += 1;
-        }
-        Some(kept)
-    }
-
-    /// Keeps the canonical names of known streams, made unreadable: a SIP peer's often holds an
-    /// address of the carrier's inner network.
-    fn source_description(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let mut read = 4;
-        let mut written = 4;
-        let mut kept = 0;
-        for _ in 0..header.count {
-            let ssrc = read_u32(packet, read)?;
-            let chunk = SdesChunk::parse(packet.get(read..)?)?;
-            if let (Some(stream), Some(name)) = (self.outgoing_stream(ssrc), chunk.cname) {
-                let bytes = packet.get_mut(read + name.at..read + name.at + name.length)?;
-                obscure(bytes, self.seed);
-                // Item header and name move to just behind the SSRC.
-                let item = read + name.at - 2..read + name.at + name.length;
-                packet.copy_within(item, written + 4);
-                write(packet, written, &stream.outgoing_ssrc.to_be_bytes())?;
-                let end = written + 6 + name.length;
-                let next = (end + 1).next_multiple_of(4);
-                packet.get_mut(end..next)?.fill(0);
-                written = next;
-                kept += 1;
+        self.peer_changes
+            .extend(learn_source(flow, source, MediaProtocol::Rtcp));
+        flow.heard(now);
+        let from = flow.id;
+        let has_report = take_reports(flow, ntp, compound);
+        let to = self.concerned_flow(from, compound);
+        let translation = to.and_then(|to| self.translation(from, to));
+        let translated = translation.unwrap_or_default().translate(compound);
+        self.counters
+            .count_dropped_feedback(translated.dropped_messages);
+        match to {
+            Some(to) if translated.length > 0 => {
+                self.send_feedback(now, to, buffer, translated.length)
             }
-            read += chunk.length;
-        }
-        (kept > 0).then(|| finish(packet, SOURCE_DESCRIPTION, kept, written))?
-    }
-
-    fn goodbye(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let mut kept = 0;
-        for index in 0..usize::from(header.count) {
-            if let Some(stream) = self.outgoing_stream(read_u32(packet, 4 + 4 * index)?) {
-                write(packet, 4 + 4 * kept, &stream.outgoing_ssrc.to_be_bytes())?;
-                kept += 1;
-            }
-        }
-        (kept > 0).then(|| finish(packet, GOODBYE, kept, 4 + 4 * kept))?
-    }
-
-    fn nack(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let stream = self.feedback_stream(packet, HEADER_BYTES)?;
-        write(packet, HEADER_BYTES, &stream.sender_ssrc.to_be_bytes())?;
-        for at in (HEADER_BYTES + 4..packet.len()).step_by(4) {
-            let sequence = read_u16(packet, at)?.wrapping_sub(stream.sequence_offset);
-            write(packet, at, &sequence.to_be_bytes())?;
-        }
-        self.write_sender(packet)?;
-        finish(
-            packet,
-            TRANSPORT_FEEDBACK,
-            usize::from(header.count),
-            packet.len(),
-        )
-    }
-
-    fn picture_loss(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let stream = self.feedback_stream(packet, HEADER_BYTES)?;
-        write(packet, HEADER_BYTES, &stream.sender_ssrc.to_be_bytes())?;
-        self.write_sender(packet)?;
-        finish(
-            packet,
-            PAYLOAD_FEEDBACK,
-            usize::from(header.count),
-            HEADER_BYTES + 4,
-        )
-    }
-
-    fn full_intra(&self, header: &RtcpHeader, packet: &mut [u8]) -> Option<usize> {
-        let first = HEADER_BYTES + 4;
-        let mut written = first;
-        for at in (first..packet.len()).step_by(8) {
-            packet.get(at..at + 8)?;
-            if let Some(stream) = self.feedback_stream(packet, at) {
-                write(packet, at, &stream.sender_ssrc.to_be_bytes())?;
-                packet.copy_within(at..at + 8, written);
-                written += 8;
-            }
-        }
-        if written == first {
-            return None;
-        }
-        self.write_sender(packet)?;
-        finish(packet, PAYLOAD_FEEDBACK, usize::from(header.count), written)
-    }
-
-    /// The stream whose SSRC stands at `at`, if the other leg takes feedback about it.
-    fn feedback_stream(&self, packet: &[u8], at: usize) -> Option<ReportedStream> {
-        if !self.takes_feedback {
-            return None;
-        }
-        self.reported_stream(read_u32(packet, at)?)
-    }
-
-    /// Replaces the sender of a report or feedback message.
-    fn write_sender(&self, packet: &mut [u8]) -> Option<()> {
-        let sender = read_u32(packet, 4)?;
-        let name = self
-            .outgoing_stream(sender)
-            .map_or(self.own_ssrc, |s| s.outgoing_ssrc);
-        write(packet, 4, &name.to_be_bytes())
-    }
-
-    fn outgoing_stream(&self, ssrc: u32) -> Option<OutgoingStream> {
-        self.outgoing
-            .iter()
-            .flatten()
-            .find(|stream| stream.incoming_ssrc == ssrc)
-            .copied()
-    }
-
-    fn reported_stream(&self, ssrc: u32) -> Option<ReportedStream> {
-        self.reported
-            .iter()
-            .flatten()
-            .find(|stream| stream.seen_ssrc == ssrc)
-            .copied()
-    }
-}
-
-/// One chunk of a source description.
-struct SdesChunk {
-    /// With the padding at its end.
-    length: usize,
-    cname: Option<Text>,
-}
-
-struct Text {
-    /// From the start of the chunk.
-    at: usize,
-    length: usize,
-}
-
-impl SdesChunk {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut at = 4;
-        let mut cname = None;
-        loop {
-            let kind = *bytes.get(at)?;
-            if kind == 0 {
-                let length = (at + 1).next_multiple_of(4);
-                return (length <= bytes.len()).then_some(Self { length, cname });
-            }
-            let length = usize::from(*bytes.get(at + 1)?);
-            bytes.get(at + 2..at + 2 + length)?;
-            if kind == CNAME && cname.is_none() {
-                cname = Some(Text { at: at + 2, length });
-            }
-            at += 2 + length;
+            Some(_) | None if has_report => Ok(Verdict::Consumed),
+            Some(_) | None => Err(DropReason::RtcpNotForwarded),
         }
     }
-}
 
-/// Replaces a name by letters that depend on it and on the seed.
-fn obscure(name: &mut [u8], seed: u64) {
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    // FNV-1a, then xorshift64: the same name gives the same letters for each of its streams.
-    let mut state = name
-        .iter()
-        .fold(seed ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    /// Sends messages that lie at the start of the buffer, behind an empty receiver report and our
+    /// name: what every compound must begin with (RFC 4585 section 3.1).
+    fn send_feedback(
+        &mut self,
+        now: Instant,
+        to: FlowId,
+        buffer: &mut [u8],
+        length: usize,
+    ) -> Result<Verdict, DropReason> {
+        let own_ssrc = self.own_ssrc(to);
+        let flow = self.table.get_mut(to).ok_or(DropReason::NoDestination)?;
+        let mut head = [0; REPORT_BYTES_MAX];
+        let mut writer = CompoundWriter::new(&mut head);
+        writer.receiver_report(own_ssrc, &[]);
+        writer.canonical_name(&[Some(own_ssrc)], flow.cname.as_bytes());
+        let head_bytes = writer.length().ok_or(DropReason::RtcpNotForwarded)?;
+        let total = head_bytes + length;
+        if total > buffer.len() {
+            return Err(DropReason::RtcpNotForwarded);
+        }
+        buffer.copy_within(..length, head_bytes);
+        if let (Some(place), Some(head)) = (buffer.get_mut(..head_bytes), head.get(..head_bytes)) {
+            place.copy_from_slice(head);
+        }
+        let (length, socket, to) = flow.protect(now, buffer, total, MediaProtocol::Rtcp)?;
+        Ok(Verdict::Forward(Transmit { socket, to, length }))
+    }
+
+    /// The flow at the other end of the first stream that a message of the compound is about.
+    fn concerned_flow(&self, from: FlowId, compound: &[u8]) -> Option<FlowId> {
+        let flow = self.table.get(from)?;
+        packets(compound).find_map(|(header, packet)| match Subject::of(&header, packet)? {
+            Subject::Receiver(ssrc) => MEDIA.iter().find_map(|media| {
+                let medium = flow.medium(*media);
+                let is_subject = medium.reception.ssrc == Some(ssrc);
+                medium.route().filter(|_| is_subject).map(|route| route.to)
+            }),
+            Subject::Sender(ssrc) => MEDIA.iter().find_map(|media| {
+                let (sender, stream) = self.reported_stream(flow, *media)?;
+                (stream.seen_ssrc == ssrc).then_some(sender)
+            }),
         })
-        | 1;
-    for byte in name {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let index = usize::try_from(state >> 59).unwrap_or(0);
-        *byte = LETTERS.get(index).copied().unwrap_or(b'a');
+    }
+
+    fn translation(&self, from: FlowId, to: FlowId) -> Option<Translation> {
+        let flow = self.table.get(from)?;
+        let outgoing = MEDIA.map(|media| outgoing_stream(flow, media, to));
+        let reported = MEDIA.map(|media| {
+            self.reported_stream(flow, media)
+                .filter(|(sender, _)| *sender == to)
+                .map(|(_, stream)| stream)
+        });
+        Some(Translation {
+            outgoing,
+            reported,
+            own_ssrc: self.own_ssrc(to),
+        })
+    }
+
+    /// The stream of a medium that `flow`'s peer receives, and the flow it comes from.
+    fn reported_stream(&self, flow: &Flow, media: Media) -> Option<(FlowId, ReportedStream)> {
+        let sender = flow.medium(media).sender?;
+        let medium = self.table.get(sender)?.medium(media);
+        let route = medium.known_route().filter(|route| route.to == flow.id)?;
+        let stream = ReportedStream {
+            seen_ssrc: route.outgoing_ssrc,
+            sender_ssrc: medium.reception.ssrc?,
+            sequence_offset: medium.rewrite.sequence_offset(),
+            takes: route.feedback,
+        };
+        Some((sender, stream))
+    }
+
+    /// Our name towards a flow's peer: that of a stream which it gets, if there is one.
+    pub(super) fn own_ssrc(&self, flow: FlowId) -> u32 {
+        let known = self.table.get(flow).and_then(Flow::sent_ssrc);
+        // A constant: any value that is not a stream's.
+        known.unwrap_or_else(|| {
+            let mixed = (self.config.seed >> 32) ^ u64::from(flow.generation.rotate_left(16));
+            (u32::try_from(mixed & u64::from(u32::MAX)).unwrap_or(0) ^ u32::from(flow.slot)) | 1
+        })
     }
 }
 
-/// Shifts back an extended highest sequence number: the low half is a sequence number, the high
-/// half counts its wraps and never goes below zero.
-fn shift_extended(extended: u32, offset: u16) -> u32 {
-    let offset = u32::from(offset);
-    if extended >= offset {
-        return extended - offset;
+/// Takes in what the peer's reports say; true if there is one.
+fn take_reports(flow: &mut Flow, now: NtpTime, compound: &[u8]) -> bool {
+    let mut has_report = false;
+    for (header, packet) in packets(compound) {
+        if !matches!(header.kind, SENDER_REPORT | RECEIVER_REPORT) {
+            continue;
+        }
+        has_report = true;
+        if header.kind == SENDER_REPORT {
+            take_sender_info(flow, now, packet);
+        }
+        for block in report_blocks(&header, packet) {
+            for medium in flow.media_mut() {
+                medium.sending.note_report(now, &block);
+            }
+        }
     }
-    extended.wrapping_sub(offset) & 0xFFFF
+    has_report
 }
 
-/// Sets version, count, type and length of a finished packet; padding is gone.
-fn finish(packet: &mut [u8], kind: u8, count: usize, length: usize) -> Option<usize> {
-    let count = u8::try_from(count).ok()? & 0x1F;
-    let words = u16::try_from((length / 4).checked_sub(1)?).ok()?;
-    write(packet, 0, &[0x80 | count, kind])?;
-    write(packet, 2, &words.to_be_bytes())?;
-    Some(length)
+fn take_sender_info(flow: &mut Flow, now: NtpTime, report: &[u8]) {
+    let Some((ssrc, info)) = read_u32(report, 4).zip(SenderInfo::parse(report)) else {
+        return;
+    };
+    let clock = SourceClock {
+        ntp: info.ntp,
+        timestamp: info.timestamp,
+        arrived: now.middle(),
+    };
+    let mut is_known = false;
+    for medium in flow.media_mut() {
+        is_known |= medium.reception.note_sender_report(ssrc, clock);
+    }
+    if is_known {
+        flow.peer_clock.follow(info.ntp, now);
+    }
 }
 
-#[cfg(test)]
-pub(super) mod tests;
+/// The packets of a compound, without their padding.
+fn packets(compound: &[u8]) -> impl Iterator<Item = (RtcpHeader, &[u8])> {
+    let mut rest = compound;
+    std::iter::from_fn(move || {
+        let header = RtcpHeader::parse(rest)?;
+        let packet = rest.get(..header.length - header.padding)?;
+        rest = rest.get(header.length..)?;
+        Some((header, packet))
+    })
+}
+
+/// The stream of a medium that comes from `flow`'s peer, as the flow `to` knows it.
+fn outgoing_stream(flow: &Flow, media: Media, to: FlowId) -> Option<OutgoingStream> {
+    let medium = flow.medium(media);
+    let route = medium.route().filter(|route| route.to == to)?;
+    Some(OutgoingStream {
+        incoming_ssrc: medium.reception.ssrc?,
+        outgoing_ssrc: route.outgoing_ssrc,
+    })
+}

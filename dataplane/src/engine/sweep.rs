@@ -1,4 +1,4 @@
-//! What happens when nothing happens: silence and withdrawn consent.
+//! What happens when nothing happens: silence, withdrawn consent, and reports.
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ impl Engine {
     }
 
     fn look_after(&mut self, now: Instant, slot: u16) {
+        self.check_report(now, slot);
         let Some(flow) = self.table.at_mut(slot) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! Where flows are found: by slot, by our ICE user fragment, and by the peer's proven address.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -10,13 +10,30 @@ use super::flow::Flow;
 use crate::limits::{FLOWS_PER_WORKER_MAX, VALIDATED_PEERS_PER_FLOW_MEAN_MAX};
 use crate::link::{FlowId, IceFragment};
 
+/// IP address and port, in half of the room that a [`SocketAddr`] has: the table has a place for
+/// each of many thousand addresses. (Link-local peers of several interfaces that have the same
+/// address and port would be taken for one.)
+type SourceKey = [u8; 18];
+
+fn key(address: SocketAddr) -> SourceKey {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut key = [0; 18];
+    let (place, port) = key.split_at_mut(16);
+    place.copy_from_slice(&ip.octets());
+    port.copy_from_slice(&address.port().to_be_bytes());
+    key
+}
+
 /// The flows of one worker. Allocated once: the map that packets change has twice the room of what
 /// it may hold, so that it cleans up in place and never grows. The one that only commands change
 /// may, when nearly all flows are browsers and all restart ICE at once.
 pub(super) struct Table {
     slots: Box<[Option<Flow>]>,
     fragments: HashMap<IceFragment, u16, FixedState>,
-    sources: HashMap<SocketAddr, u16, FixedState>,
+    sources: HashMap<SourceKey, u16, FixedState>,
     sources_max: usize,
     open_count: usize,
 }
@@ -79,15 +96,15 @@ impl Table {
 
     /// False when the address is new and there are too many.
     pub(super) fn has_room_for(&self, address: SocketAddr) -> bool {
-        self.sources.len() < self.sources_max || self.sources.contains_key(&address)
+        self.sources.len() < self.sources_max || self.sources.contains_key(&key(address))
     }
 
     pub(super) fn set_source(&mut self, address: SocketAddr, slot: u16) {
-        self.sources.insert(address, slot);
+        self.sources.insert(key(address), slot);
     }
 
     pub(super) fn release_source(&mut self, address: SocketAddr) {
-        self.sources.remove(&address);
+        self.sources.remove(&key(address));
     }
 
     pub(super) fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
@@ -118,7 +135,7 @@ impl Table {
     }
 
     pub(super) fn by_source(&self, source: SocketAddr) -> Option<u16> {
-        self.sources.get(&source).copied()
+        self.sources.get(&key(source)).copied()
     }
 
     pub(super) fn slots_count(&self) -> usize {

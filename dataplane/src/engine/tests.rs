@@ -9,8 +9,8 @@ use crypto::srtp::{SrtpReceiver, SrtpSender};
 
 use super::*;
 use crate::link::{
-    BrowserFlow, Command, FlowKind, IceCredentials, IceFragment, IcePassword, Media, OpenFlow,
-    PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow,
+    BrowserFlow, Cname, Command, Feedback, FlowKind, IceCredentials, IceFragment, IcePassword,
+    Media, OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow,
 };
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::Role;
@@ -19,7 +19,10 @@ use crate::wire::stun::tests::TestCheck;
 mod commands;
 mod ice;
 mod media;
+mod rtcp;
 
+/// NTP time when a world begins.
+const EPOCH: NtpTime = NtpTime(0xE000_0000_0000_0000);
 const FLOWS_MAX: usize = 8;
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "a+password+of+24+letters";
@@ -107,6 +110,8 @@ fn route(from: u16, media: Media, to: u16, types: (u8, u8), ssrc: u32) -> Route 
         payload_types,
         outgoing_ssrc: Ssrc(ssrc),
         clock_hz: 8000,
+        feedback: Feedback::NONE,
+        cname: Cname::new("ringway").unwrap(),
     }
 }
 
@@ -116,18 +121,20 @@ impl World {
         reason = "a test begins somewhere, then owns its clock"
     )]
     fn new() -> Self {
+        let now = Instant::now();
         let counters = Arc::new(Counters::new());
         let config = EngineConfig {
             worker: 3,
             flows_max: FLOWS_MAX,
             silent_after: SILENT_AFTER,
             seed: 7,
+            epoch: (now, EPOCH),
         };
         let engine = Engine::new(config, Arc::clone(&counters));
         Self {
             engine,
             counters,
-            now: Instant::now(),
+            now,
             packets: 0,
         }
     }
@@ -163,6 +170,7 @@ impl World {
         let verdicts = after.forwarded_packets
             + after.replied_packets
             + after.to_control_packets
+            + after.consumed_packets
             + after.dropped_total();
         assert_eq!(
             verdicts, self.packets,
@@ -172,7 +180,7 @@ impl World {
             Verdict::Forward(transmit) | Verdict::Reply(transmit) => {
                 buffer.truncate(transmit.length);
             }
-            Verdict::ToControl(_) | Verdict::Drop(_) => buffer.clear(),
+            Verdict::ToControl(_) | Verdict::Consumed | Verdict::Drop(_) => buffer.clear(),
         }
         (verdict, buffer)
     }
@@ -180,9 +188,10 @@ impl World {
     fn dropped(&mut self, socket: SocketId, source: &str, bytes: &[u8]) -> DropReason {
         match self.packet(socket, address(source), bytes).0 {
             Verdict::Drop(reason) => reason,
-            verdict @ (Verdict::Forward(_) | Verdict::Reply(_) | Verdict::ToControl(_)) => {
-                panic!("{verdict:?}")
-            }
+            verdict @ (Verdict::Forward(_)
+            | Verdict::Reply(_)
+            | Verdict::ToControl(_)
+            | Verdict::Consumed) => panic!("{verdict:?}"),
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Verdict {
     Reply(Transmit),
     /// Not ours to decide here: DTLS, from an ICE-validated address.
     ToControl(FlowId),
+    /// Taken in: an RTCP report. Give the buffer back.
+    Consumed,
     /// Give the buffer back and count the reason.
     Drop(DropReason),
 }
@@ -103,7 +105,7 @@ drop_reasons! {
     RtpMalformed => "rtp_malformed",
     /// Malformed RTCP packet.
     RtcpMalformed => "rtcp_malformed",
-    /// RTCP with nothing in it that the other leg takes.
+    /// RTCP without a report, and with nothing in it that the other leg takes.
     RtcpNotForwarded => "rtcp_not_forwarded",
     /// Payload type that was not agreed.
     UnknownPayloadType => "unknown_payload_type",

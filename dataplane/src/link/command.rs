@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use crypto::keys::SrtpKeys;
 
-use crate::limits::{ICE_FRAGMENT_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, PAYLOAD_TYPES_PER_ROUTE_MAX};
+use crate::limits::{
+    CNAME_BYTES_MAX, ICE_FRAGMENT_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, PAYLOAD_TYPES_PER_ROUTE_MAX,
+};
 
 /// From now on, do this with this flow. Applied in the order sent.
 #[derive(Debug)]
@@ -242,7 +244,8 @@ pub struct Ssrc(pub u32);
 /// What becomes of one medium that arrives at a flow: it leaves on `to`, with payload types and
 /// SSRC rewritten. `to == from` is an echo.
 ///
-/// RTCP needs no route of its own: it follows the media's, back and forth.
+/// RTCP has no route of its own. Reports end here, and each side gets reports of ours; feedback
+/// about the medium goes back to its sender.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Where the medium arrives.
@@ -257,8 +260,101 @@ pub struct Route {
     /// The SSRC that outgoing packets carry: constant over the life of the route, whatever the
     /// sender changes; sequence numbers and timestamps continue across such a change.
     pub outgoing_ssrc: Ssrc,
-    /// RTP clock rate in Hz of the first codec: unit of the jitter in the totals.
+    /// RTP clock rate in Hz of the first codec.
     pub clock_hz: u32,
+    /// Feedback about the medium that its sender, the peer of `from`, has agreed to take. Any other
+    /// is dropped and counted.
+    pub feedback: Feedback,
+    /// What `to`'s peer is told that the stream belongs to: the same for all that one sends.
+    pub cname: Cname,
+}
+
+/// Kinds of feedback messages (RFC 4585 section 4.2, `a=rtcp-fb`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback(u8);
+
+impl Feedback {
+    /// None at all: the RTP/AVP profile.
+    pub const NONE: Self = Self(0);
+    /// Generic NACK: `nack`.
+    pub const NACK: Self = Self(1);
+    /// Picture loss indication: `nack pli`.
+    pub const PICTURE_LOSS: Self = Self(2);
+    /// Full intra request (RFC 5104): `ccm fir`.
+    pub const FULL_INTRA: Self = Self(4);
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb): `goog-remb`.
+    pub const BITRATE: Self = Self(8);
+
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if all of `other` are among these.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The kind that the value of an `a=rtcp-fb` attribute (without the payload type) asks for;
+    /// `None` for one that is never passed on.
+    #[must_use]
+    pub fn named(value: &str) -> Option<Self> {
+        match value {
+            "nack" => Some(Self::NACK),
+            "nack pli" => Some(Self::PICTURE_LOSS),
+            "ccm fir" => Some(Self::FULL_INTRA),
+            "goog-remb" => Some(Self::BITRATE),
+            _ => None,
+        }
+    }
+}
+
+/// A canonical name (RFC 3550 section 6.5.1), at most [`CNAME_BYTES_MAX`] bytes. It says nothing
+/// but that streams belong together (RFC 7022 section 4.2: short-term, random).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Cname {
+    length: u8,
+    bytes: [u8; CNAME_BYTES_MAX],
+}
+
+impl Cname {
+    /// `None` when the text is empty or too long.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length > 0)?;
+        let mut bytes = [0; CNAME_BYTES_MAX];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        Some(Self { length, bytes })
+    }
+
+    /// One that a random number makes.
+    pub(crate) fn scrambled(random: u64) -> Self {
+        const LETTERS: &[u8; 16] = b"abcdefghijklmnop";
+        let mut bytes = [0; CNAME_BYTES_MAX];
+        for (byte, shift) in bytes.iter_mut().zip((0..64).step_by(4)) {
+            let index = usize::try_from((random >> shift) & 0xF).unwrap_or(0);
+            *byte = LETTERS.get(index).copied().unwrap_or(b'a');
+        }
+        Self { length: 16, bytes }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Cname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cname({})", String::from_utf8_lossy(self.as_bytes()))
+    }
 }
 
 /// Incoming → outgoing payload types of one route, at most [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
@@ -311,6 +407,24 @@ mod tests {
         assert!(IceFragment::new(&"a".repeat(ICE_FRAGMENT_BYTES_MAX + 1)).is_err());
         assert!(IcePassword::new(&"a".repeat(21)).is_err());
         assert_eq!(IceFragment::new("aB+/").unwrap().as_bytes(), b"aB+/");
+    }
+
+    #[test]
+    fn a_canonical_name_is_short_and_not_empty() {
+        assert_eq!(Cname::new(""), None);
+        assert_eq!(Cname::new(&"a".repeat(CNAME_BYTES_MAX + 1)), None);
+        let longest = "a".repeat(CNAME_BYTES_MAX);
+        assert_eq!(Cname::new(&longest).unwrap().as_bytes(), longest.as_bytes());
+    }
+
+    #[test]
+    fn feedback_is_a_set_of_named_kinds() {
+        let both = Feedback::NACK.with(Feedback::FULL_INTRA);
+        assert!(both.contains(Feedback::NACK) && both.contains(Feedback::NONE));
+        assert!(!both.contains(Feedback::PICTURE_LOSS));
+        assert!(!both.contains(Feedback::NACK.with(Feedback::BITRATE)));
+        assert_eq!(Feedback::named("nack pli"), Some(Feedback::PICTURE_LOSS));
+        assert_eq!(Feedback::named("transport-cc"), None);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Counters {
     forwarded_packets: Counter,
     replied_packets: Counter,
     to_control_packets: Counter,
+    consumed_packets: Counter,
+    sent_reports: Counter,
+    dropped_feedback_messages: Counter,
     dropped_packets: [Counter; DROP_REASONS],
     open_flows: Counter,
 }
@@ -51,6 +54,12 @@ pub struct CountersSnapshot {
     pub replied_packets: u64,
     /// Of these, passed up to control (DTLS).
     pub to_control_packets: u64,
+    /// Of these, RTCP reports that ended here.
+    pub consumed_packets: u64,
+    /// RTCP reports of our own that were sent.
+    pub sent_reports: u64,
+    /// RTCP messages that the other leg did not negotiate, alone or beside others in a packet.
+    pub dropped_feedback_messages: u64,
     /// Flows that are open now.
     pub open_flows: u64,
     dropped_packets: [u64; DROP_REASONS],
@@ -71,6 +80,9 @@ impl Counters {
             forwarded_packets: Counter::default(),
             replied_packets: Counter::default(),
             to_control_packets: Counter::default(),
+            consumed_packets: Counter::default(),
+            sent_reports: Counter::default(),
+            dropped_feedback_messages: Counter::default(),
             dropped_packets: std::array::from_fn(|_| Counter::default()),
             open_flows: Counter::default(),
         }
@@ -84,6 +96,9 @@ impl Counters {
             forwarded_packets: self.forwarded_packets.get(),
             replied_packets: self.replied_packets.get(),
             to_control_packets: self.to_control_packets.get(),
+            consumed_packets: self.consumed_packets.get(),
+            sent_reports: self.sent_reports.get(),
+            dropped_feedback_messages: self.dropped_feedback_messages.get(),
             open_flows: self.open_flows.get(),
             dropped_packets: std::array::from_fn(|index| {
                 self.dropped_packets.get(index).map_or(0, Counter::get)
@@ -98,6 +113,7 @@ impl Counters {
             Verdict::Forward(_) => self.forwarded_packets.add(1),
             Verdict::Reply(_) => self.replied_packets.add(1),
             Verdict::ToControl(_) => self.to_control_packets.add(1),
+            Verdict::Consumed => self.consumed_packets.add(1),
             Verdict::Drop(reason) => self.count_drop(*reason),
         }
     }
@@ -108,6 +124,16 @@ impl Counters {
         if let Some(counter) = self.dropped_packets.get(reason.index()) {
             counter.add(1);
         }
+    }
+
+    /// Counts one report of ours. Called by the engine.
+    pub(crate) fn count_report(&self) {
+        self.sent_reports.add(1);
+    }
+
+    /// Counts messages that nobody negotiated. Called by the engine.
+    pub(crate) fn count_dropped_feedback(&self, count: u64) {
+        self.dropped_feedback_messages.add(count);
     }
 
     /// Sets the gauge. Called by the engine.

@@ -112,10 +112,20 @@ pub struct StreamTotals {
     pub lost_packets: i64,
     /// Interarrival jitter at the end, in microseconds (RFC 3550 section 6.4.1).
     pub jitter_us: u32,
+    /// Time since the last RTP packet from the peer; `None` if there was none.
+    pub last_received: Option<Duration>,
     /// RTP packets sent to the peer.
     pub sent_packets: u64,
     /// Their payload in bytes.
     pub sent_bytes: u64,
+    /// Of these, what the peer says that it lost; negative when duplicated. 0 as long as it has
+    /// not said anything.
+    pub remote_lost_packets: i64,
+    /// The jitter that the peer says it sees, in microseconds.
+    pub remote_jitter_us: u32,
+    /// Time to the peer and back by its last report that tells (RFC 3550 section 6.4.1), in
+    /// microseconds; `None` if none did.
+    pub round_trip_us: Option<u32>,
 }
 
 /// A DTLS datagram on its way between a worker and the handshake thread.

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
 use std::{io, thread};
 
 use super::{StartError, StartWarning, Worker};
@@ -14,6 +15,7 @@ use crate::io::backend::{Backend, BackendParts};
 use crate::io::{affinity, setup, socket};
 use crate::limits::{FLOWS_PER_WORKER_MAX, WORKERS_MAX};
 use crate::link::{Command, WorkerEnd, WorkerHandle};
+use crate::wire::ntp::NtpTime;
 
 /// The running workers. Dropping it stops them.
 #[derive(Debug)]
@@ -81,6 +83,7 @@ pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
             flows_max: config.flows_max,
             silent_after: config.silent_after,
             seed: RandomState::new().hash_one(index),
+            epoch: epoch(),
         };
         let (started, report) = sync_channel(1);
         let thread = thread::Builder::new()
@@ -101,6 +104,14 @@ pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
         dataplane.warnings.extend(warnings);
     }
     Ok(dataplane)
+}
+
+/// Now, by both clocks.
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clocks")]
+fn epoch() -> (Instant, NtpTime) {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let ntp = NtpTime::from_unix(since_1970.unwrap_or_default());
+    (Instant::now(), ntp)
 }
 
 fn check(config: &DataplaneConfig) -> Result<Vec<StartWarning>, StartError> {

@@ -16,8 +16,8 @@ use crate::io::backend::on_every_backend;
 use crate::io::setup::forbidden::{IO_URING_CALLS, without};
 use crate::limits::{COMMAND_QUEUE_LENGTH, EVENTS_PER_FLOW_READY, PACKETS_PER_TURN_MAX};
 use crate::link::{
-    BrowserFlow, CloseReason, IceCredentials, IceFragment, IcePassword, Media, OpenFlow,
-    PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow, WorkerHandle,
+    BrowserFlow, CloseReason, Cname, Feedback, IceCredentials, IceFragment, IcePassword, Media,
+    OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow, WorkerHandle,
 };
 use crate::wire::stun::Role;
 use crate::wire::stun::tests::{TestCheck, read_answer};
@@ -130,6 +130,8 @@ fn route(worker: &WorkerHandle, from: FlowId, to: FlowId, types: (u8, u8), ssrc:
         payload_types,
         outgoing_ssrc: Ssrc(ssrc),
         clock_hz: 8000,
+        feedback: Feedback::NONE,
+        cname: Cname::new("ringway").unwrap(),
     };
     worker.send(Command::SetRoute(route)).unwrap();
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::{any, prop, proptest};
 
 use super::*;
-use crate::engine::rtcp::tests::words;
+use crate::engine::feedback::tests::words;
 use crate::link::Event;
 
 /// Browser in slot 0, trunk in slot 1, audio both ways: type 111 ↔ 0.
@@ -210,7 +210,7 @@ fn says_why_the_other_side_cannot_be_reached() {
 }
 
 #[test]
-fn echoes_media_and_its_reports() {
+fn echoes_media() {
     let mut world = World::new();
     let mut peer = world.connect_browser(0, "us00", BROWSER);
     world.command(Command::SetRoute(route(
@@ -224,72 +224,6 @@ fn echoes_media_and_its_reports() {
     let (transmit, sent) = world.forwarded(SocketId::Browser, peer.address, &packet);
     assert_eq!(transmit.to, peer.address);
     assert_eq!(peer.unprotect(sent), rtp(111, 7, 160, 1000));
-    let report = words(1, 201, &[5, 1000, 0, 7, 4, 0, 0]);
-    let report = peer.protect_rtcp(&report);
-    let (_, sent) = world.forwarded(SocketId::Browser, peer.address, &report);
-    assert_eq!(
-        peer.unprotect_rtcp(sent),
-        words(1, 201, &[1000, 5, 0, 7, 4, 0, 0])
-    );
-}
-
-#[test]
-fn translates_reports_between_browser_and_trunk() {
-    let mut world = World::new();
-    let mut peer = call(&mut world);
-    let packet = peer.protect(&rtp(111, 7, 160, 5));
-    world.forwarded(SocketId::Browser, peer.address, &packet);
-    world.forwarded(SocketId::TrunkRtp(1), address(TRUNK), &rtp(0, 30, 999, 77));
-    let report = peer.protect_rtcp(&words(1, 200, &[5, 1, 2, 160, 3, 4, 1000, 0, 30, 4, 0, 0]));
-    let (transmit, sent) = world.forwarded(SocketId::Browser, peer.address, &report);
-    assert_eq!(transmit.socket, SocketId::TrunkRtcp(1));
-    assert_eq!(transmit.to, address("198.51.100.7:4001"));
-    assert_eq!(
-        sent,
-        words(1, 200, &[1001, 1, 2, 160, 3, 4, 77, 0, 30, 4, 0, 0])
-    );
-    let trunk_rtcp = address("198.51.100.7:4001");
-    let report = words(1, 201, &[77, 1001, 0, 7, 4, 0, 0]);
-    let (transmit, sent) = world.forwarded(SocketId::TrunkRtcp(1), trunk_rtcp, &report);
-    assert_eq!(transmit.socket, SocketId::Browser);
-    assert_eq!(
-        peer.unprotect_rtcp(sent),
-        words(1, 201, &[1000, 5, 0, 7, 4, 0, 0])
-    );
-    let loss = peer.protect_rtcp(&words(1, 206, &[5, 1000]));
-    let reason = world.dropped(SocketId::Browser, BROWSER, &loss);
-    assert_eq!(
-        reason,
-        DropReason::RtcpNotForwarded,
-        "a plain RTP peer takes no feedback"
-    );
-    let stranger = world.dropped(SocketId::TrunkRtcp(1), "198.51.100.8:4001", &report);
-    assert_eq!(stranger, DropReason::UnknownSource);
-    let cut = world.dropped(SocketId::TrunkRtcp(1), "198.51.100.7:4001", &report[..30]);
-    assert_eq!(cut, DropReason::RtcpMalformed);
-}
-
-#[test]
-fn carries_a_picture_loss_from_browser_to_browser() {
-    let mut world = World::new();
-    let mut alice = world.connect_browser(0, "us00", BROWSER);
-    let mut bob = world.connect_browser(1, "us01", "192.0.2.5:7000");
-    world.command(Command::SetRoute(route(0, Media::Video, 1, (96, 97), 2001)));
-    world.command(Command::SetRoute(route(
-        1,
-        Media::Audio,
-        0,
-        (111, 111),
-        1000,
-    )));
-    let frame = alice.protect(&rtp(96, 50, 0, 42));
-    let (_, sent) = world.forwarded(SocketId::Browser, alice.address, &frame);
-    assert_eq!(header(&bob.unprotect(sent)), (97, 50, 0, 2001));
-    // Bob sends no video: he reports as 1, as browsers do.
-    let loss = bob.protect_rtcp(&words(1, 206, &[1, 2001]));
-    let (transmit, sent) = world.forwarded(SocketId::Browser, bob.address, &loss);
-    assert_eq!(transmit.to, alice.address);
-    assert_eq!(alice.unprotect_rtcp(sent), words(1, 206, &[1000, 42]));
 }
 
 #[test]
@@ -355,7 +289,7 @@ proptest! {
             }
             let (verdict, sent) =
                 world.packet(sockets[which % 3], sources[which % 3], &bytes);
-            assert!(matches!(verdict, Verdict::Drop(_) | Verdict::ToControl(_)) == sent.is_empty());
+            assert!(matches!(verdict, Verdict::Drop(_) | Verdict::Consumed | Verdict::ToControl(_)) == sent.is_empty());
             world.now += Duration::from_millis(5);
             world.engine.handle_timeout(world.now);
         }
