@@ -22,6 +22,8 @@ use crate::link::{
 use crate::wire::stun::Role;
 use crate::wire::stun::tests::{TestCheck, read_answer};
 
+mod crossing;
+
 const DEADLINE: Duration = Duration::from_secs(20);
 const FRAGMENT: &str = "ufrag+";
 const PASSWORD: &str = "a+password/of+24+letters";
