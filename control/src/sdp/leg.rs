@@ -3,13 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use zeroize::ZeroizeOnDrop;
+
 use super::model::{Codec, LegProfile, MediaKind, RemoteDescription};
 use super::negotiate::{AnswerPlan, OfferPlan, free_payload_type};
 use super::session::SessionDescription;
 use super::write::{self, Content, Slot};
 
-/// Our ICE credentials for a browser leg.
-#[derive(Clone, PartialEq, Eq)]
+/// Our ICE credentials for a browser leg. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
 pub struct LocalIce {
     /// User-name fragment, at least 4 ice-chars.
     pub fragment: String,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crypto::keys::SrtpKeys;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::limits::{
     CNAME_BYTES_MAX, ICE_FRAGMENT_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, PAYLOAD_TYPES_PER_ROUTE_MAX,
@@ -133,8 +134,8 @@ pub struct IceFragment {
 }
 
 /// An ICE password: 22 to 256 `ice-char`s in RFC 8839 section 5.4; ours have at most
-/// [`ICE_PASSWORD_BYTES_MAX`].
-#[derive(Clone)]
+/// [`ICE_PASSWORD_BYTES_MAX`]. Wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct IcePassword {
     length: u8,
     bytes: [u8; ICE_PASSWORD_BYTES_MAX],
@@ -407,6 +408,15 @@ mod tests {
         assert!(IceFragment::new(&"a".repeat(ICE_FRAGMENT_BYTES_MAX + 1)).is_err());
         assert!(IcePassword::new(&"a".repeat(21)).is_err());
         assert_eq!(IceFragment::new("aB+/").unwrap().as_bytes(), b"aB+/");
+    }
+
+    #[test]
+    fn an_ice_password_is_wiped() {
+        const fn is_wiped_on_drop<T: ZeroizeOnDrop>() {}
+        const { is_wiped_on_drop::<IcePassword>() };
+        let mut password = IcePassword::new(&"a".repeat(24)).unwrap();
+        password.zeroize();
+        assert_eq!((password.length, password.bytes), (0, [0; 32]));
     }
 
     #[test]
