@@ -94,7 +94,7 @@ impl Worker {
     }
 
     /// How long the next turn may wait for news; `None` is without end.
-    fn next_wait(&self, now: Instant, commands_left: bool) -> Option<Duration> {
+    fn next_wait(&self, now: Instant, work_left: bool) -> Option<Duration> {
         let timeout = self.engine.poll_timeout();
         let timeout = timeout.map(|time| time.saturating_duration_since(now));
         if self.unpublished.is_some() {
@@ -102,7 +102,7 @@ impl Worker {
             let retry = FULL_EVENTS_RETRY_AFTER;
             return Some(timeout.map_or(retry, |timeout| timeout.min(retry)));
         }
-        if commands_left || !self.end.announce_sleep() {
+        if work_left || !self.end.announce_sleep() {
             return Some(Duration::ZERO);
         }
         timeout
