@@ -118,9 +118,9 @@ const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX + REPOR
 // RFC 3550 section 6.3.1: the interval is the longer one of the minimum and of what both sides'
 // reports take of 5 % of the bandwidth. At 32 kbit/s of audio and 100 kbit/s of video, headers
 // included, that is the minimum: the other need not be calculated.
-const _: () = assert!(2 * REPORT_BYTES_MAX * 8 * 20 <= 32_000 * REPORT_INTERVAL.as_secs() as usize);
+const _: () = assert!(2 * REPORT_BYTES_MAX as u64 * 8 * 20 <= 32_000 * REPORT_INTERVAL.as_secs());
 const _: () =
-    assert!(2 * REPORT_BYTES_MAX * 8 * 20 <= 100_000 * REPORT_INTERVAL_VIDEO.as_secs() as usize);
+    assert!(2 * REPORT_BYTES_MAX as u64 * 8 * 20 <= 100_000 * REPORT_INTERVAL_VIDEO.as_secs());
 const _: () = assert!(
     SPARE_BUFFERS_PER_WORKER + PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN <= BUFFERS_PER_WORKER
 );

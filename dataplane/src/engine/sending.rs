@@ -158,7 +158,7 @@ fn round_trip_us(now: NtpTime, block: &ReportBlock) -> Option<u32> {
     if units < -ROUNDING_UNITS_MAX {
         return None;
     }
-    let microseconds = u64::try_from(units).unwrap_or(0) * 1_000_000 >> 16;
+    let microseconds = (u64::try_from(units).unwrap_or(0) * 1_000_000) >> 16;
     u32::try_from(microseconds).ok()
 }
 

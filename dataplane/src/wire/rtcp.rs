@@ -291,7 +291,7 @@ impl<'a> CompoundWriter<'a> {
 /// Sets version, count, type and length of a packet that is `length` bytes long and has no
 /// padding. `None` when that is not a multiple of four, or more than `packet` has.
 pub fn finish(packet: &mut [u8], kind: u8, count: u8, length: usize) -> Option<usize> {
-    if length % 4 != 0 || length > packet.len() {
+    if !length.is_multiple_of(4) || length > packet.len() {
         return None;
     }
     let words = u16::try_from((length / 4).checked_sub(1)?).ok()?;

@@ -79,12 +79,12 @@ impl World {
         }
     }
 
-    fn from_trunk(&mut self, sequence: u16) {
+    fn trunk_sends(&mut self, sequence: u16) {
         let packet = rtp(0, sequence, u32::from(sequence) * 160, 77);
         self.forwarded(SocketId::TrunkRtp(1), address(TRUNK), &packet);
     }
 
-    fn from_browser(&mut self, peer: &mut Peer, sequence: u16) {
+    fn browser_sends(&mut self, peer: &mut Peer, sequence: u16) {
         let packet = peer.protect(&rtp(111, sequence, u32::from(sequence) * 160, 5));
         self.forwarded(SocketId::Browser, peer.address, &packet);
     }
@@ -124,9 +124,9 @@ fn each_leg_is_told_what_came_from_it_and_what_was_sent_to_it() {
     world.pass(Duration::from_secs(20));
     assert_eq!(world.reports(), [], "nothing has been heard or sent");
     for sequence in [1, 2, 4] {
-        world.from_browser(&mut peer, sequence);
+        world.browser_sends(&mut peer, sequence);
     }
-    world.from_trunk(30);
+    world.trunk_sends(30);
     let now = EPOCH.after(Duration::from_secs(21));
     let (for_browser, for_trunk) = both_reports(&mut world, &mut peer);
     let [report, names] = for_trunk.as_slice() else {
@@ -158,8 +158,8 @@ fn each_leg_is_told_what_came_from_it_and_what_was_sent_to_it() {
 fn a_peers_reports_end_here_and_tell_round_trip_loss_and_jitter() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_browser(&mut peer, 1);
-    world.from_trunk(30);
+    world.browser_sends(&mut peer, 1);
+    world.trunk_sends(30);
     let (for_browser, _) = both_reports(&mut world, &mut peer);
     let sent = info(&for_browser[0]).ntp.middle();
     world.now += Duration::from_millis(290);
@@ -196,8 +196,8 @@ fn a_peers_reports_end_here_and_tell_round_trip_loss_and_jitter() {
 fn repeats_when_the_peers_last_report_was_written_and_how_long_ago_it_came() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_browser(&mut peer, 1);
-    world.from_trunk(30);
+    world.browser_sends(&mut peer, 1);
+    world.trunk_sends(30);
     let report = sender_report(5, NtpTime(0x1111_2222_3333_4444), 160);
     let report = peer.protect_rtcp(&report);
     world.now += Duration::from_millis(500);
@@ -268,11 +268,11 @@ fn sound_and_picture_keep_the_relation_that_their_source_tells() {
 fn a_report_that_cannot_be_true_does_not_move_the_media() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_trunk(30);
+    world.trunk_sends(30);
     let trunk = address(TRUNK_RTCP);
     let report = sender_report(77, NtpTime(0), 3_000_000_000);
     world.consumed(SocketId::TrunkRtcp(1), trunk, &report);
-    world.from_browser(&mut peer, 1);
+    world.browser_sends(&mut peer, 1);
     let (for_browser, _) = both_reports(&mut world, &mut peer);
     assert_eq!(info(&for_browser[0]).timestamp, 30 * 160 + 8000);
 }
@@ -281,8 +281,8 @@ fn a_report_that_cannot_be_true_does_not_move_the_media() {
 fn reports_go_on_at_random_times_and_become_receiver_reports_in_silence() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_browser(&mut peer, 1);
-    world.from_trunk(30);
+    world.browser_sends(&mut peer, 1);
+    world.trunk_sends(30);
     let mut times = Vec::new();
     let mut last = Vec::new();
     for second in 0..200_u32 {
@@ -314,7 +314,7 @@ fn reports_go_on_at_random_times_and_become_receiver_reports_in_silence() {
 fn a_goodbye_goes_through_behind_a_report_and_our_name() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_browser(&mut peer, 1);
+    world.browser_sends(&mut peer, 1);
     let mut goodbye = words(0, RECEIVER_REPORT, &[5]);
     goodbye.extend(words(1, GOODBYE, &[5]));
     let packet = peer.protect_rtcp(&goodbye);
@@ -396,7 +396,7 @@ fn feedback_that_was_not_agreed_is_dropped_and_counted() {
 fn rtcp_is_taken_from_the_peer_only_and_whole() {
     let mut world = World::new();
     call(&mut world);
-    world.from_trunk(30);
+    world.trunk_sends(30);
     let report = words(1, RECEIVER_REPORT, &[77, 1001, 0, 7, 4, 0, 0]);
     let stranger = world.dropped(SocketId::TrunkRtcp(1), "198.51.100.8:4001", &report);
     assert_eq!(stranger, DropReason::UnknownSource);
@@ -411,7 +411,7 @@ fn rtcp_is_taken_from_the_peer_only_and_whole() {
 fn a_report_of_a_closed_flow_is_not_written_for_the_next_in_its_slot() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    world.from_browser(&mut peer, 1);
+    world.browser_sends(&mut peer, 1);
     world.pass(Duration::from_secs(1));
     assert!(world.engine.has_reports_due());
     world.close(0);
