@@ -87,6 +87,7 @@ impl CostArguments {
             workers: 1,
             worker_core: self.worker_core,
             generator_core: self.generator_core,
+            share_cores: false,
         }
     }
 

@@ -133,7 +133,9 @@ fn row(arguments: &MediaArguments, outcome: &Outcome, generator_pps_max: f64) ->
         latency_us_p50: of_half(outcome, |step| step.latency_us(500)),
         latency_us_p99: of_half(outcome, |step| step.latency_us(990)),
         cpu_ns_per_packet: of_half(outcome, |step| Some(step.cpu_ns_per_packet())),
-        generator_bound: 2 * bound > rates.len() || rate > generator_pps_max * GENERATOR_PART_MAX,
+        generator_bound: scenario.share_cores
+            || 2 * bound > rates.len()
+            || rate > generator_pps_max * GENERATOR_PART_MAX,
     }
 }
 

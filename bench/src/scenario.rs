@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::{Args, ValueEnum};
 use crypto::keys::SrtpProfile;
+use dataplane::io::affinity;
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
@@ -36,6 +37,11 @@ pub(crate) struct Scenario {
     /// CPU core of the load generator: another one.
     #[arg(long, default_value_t = 0)]
     pub(crate) generator_core: usize,
+    /// Workers beyond the last CPU core begin again with the first one, and may share that of the
+    /// generator: shows that everything works where there are too few, and no rate. Such results
+    /// are marked as bound by the generator.
+    #[arg(long)]
+    pub(crate) share_cores: bool,
 }
 
 /// Payloads above this are video, which comes in bursts.
@@ -55,13 +61,19 @@ impl Scenario {
 
     pub(crate) fn worker_cores(&self) -> impl Iterator<Item = usize> {
         let first = self.worker_core;
-        (0..usize::from(self.workers)).map(move |index| first + index)
+        let cores = if self.share_cores {
+            affinity::allowed().len().max(1)
+        } else {
+            usize::MAX
+        };
+        (0..usize::from(self.workers)).map(move |index| (first + index) % cores)
     }
 
     /// # Errors
     /// A worker would share a core with the generator.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.worker_cores().any(|core| core == self.generator_core) {
+        let shared = self.worker_cores().any(|core| core == self.generator_core);
+        if shared && !self.share_cores {
             return Err("the generator needs a CPU core that no worker has".into());
         }
         Ok(())
@@ -156,5 +168,29 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_shares_the_core_of_the_generator_only_when_it_may() {
+        let scenario = |workers, share_cores| Scenario {
+            direction: Direction::Duplex,
+            suite: SrtpProfile::AesCm128HmacSha1_80,
+            payload_bytes: 160,
+            burst: None,
+            calls: 1,
+            workers,
+            worker_core: 0,
+            generator_core: 0,
+            share_cores,
+        };
+        assert!(scenario(1, false).check().is_err());
+        assert!(scenario(1, true).check().is_ok());
+        let cores = affinity::allowed().len();
+        assert!(scenario(64, true).worker_cores().all(|core| core < cores));
     }
 }
