@@ -32,6 +32,7 @@ if [ "${1:-test}" = bench ]; then
     lacks ip iproute2
     lacks sysctl procps
     lacks taskset util-linux
+    lacks strace strace
 fi
 
 if [ -n "$packages" ]; then

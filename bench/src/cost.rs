@@ -15,7 +15,8 @@ use crate::media::{Place, Site, core_map};
 use crate::report::{About, about_path, median, note, write_json};
 use crate::scenario::{Direction, Scenario, Target};
 use crate::step::{Step, float};
-use crate::subject::CHURN_SLOTS;
+use crate::subject::{CHURN_SLOTS, RINGWAY_THREAD};
+use crate::syscalls::Watch;
 use crate::wire::BATCH_PACKETS;
 
 /// The two numbers of calls whose packets are compared.
@@ -36,6 +37,11 @@ const WARM_UP_PPS: f64 = 50_000.0;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Calls that come and go in one round.
 const CHURN_CALLS: u32 = 20_000;
+
+/// What is offered to a worker that strace slows down.
+const WATCHED_PPS: f64 = 10_000.0;
+const WATCHED: Duration = Duration::from_secs(1);
+const NONE: Bar = Bar::AtMost(0.0);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CostArguments {
@@ -118,8 +124,9 @@ pub(crate) fn run(arguments: &CostArguments) -> Result<(), Failure> {
     };
     let bytes = call_bytes(&mut site, arguments)?;
     let set_ups = set_ups(&site, arguments)?;
+    let foreign = foreign_calls(&mut site, arguments)?;
     let [few, many] = packet_costs(&mut site, arguments)?;
-    let rows = [
+    let mut rows = vec![
         row(
             "cpu_ns_per_packet_5000_to_100_calls_ratio",
             many / few,
@@ -132,6 +139,7 @@ pub(crate) fn run(arguments: &CostArguments) -> Result<(), Failure> {
             Bar::AtLeast(SET_UPS_PER_SECOND_MIN),
         ),
     ];
+    rows.extend(foreign.map(|calls| row("system_calls_besides_io_uring_enter", calls, NONE)));
     for row in &rows {
         let met = if row.met { "met" } else { "MISSED" };
         let (value, bar) = (row.value, row.bar);
@@ -234,6 +242,29 @@ fn set_ups(site: &Site, arguments: &CostArguments) -> Result<f64, Failure> {
         rates.push(f64::from(churned.calls) / churned.seconds);
     }
     Ok(median(rates.into_iter()).unwrap_or_default())
+}
+
+/// System calls of a worker under load that are not `io_uring_enter(2)`; `None` where there is no
+/// strace, and for the back end that has no ring.
+fn foreign_calls(site: &mut Site, arguments: &CostArguments) -> Result<Option<f64>, Failure> {
+    let backend = arguments.backend.as_deref();
+    let scenario = arguments.scenario(FEW_CALLS);
+    let mut lane = site.start(Target::Ringway, 0, &scenario, backend)?;
+    // The first packets of a call are news for control, which is woken.
+    offer(site, &mut lane, arguments.offer(WATCHED_PPS, WATCHED))?;
+    let Some(watch) = Watch::begin(lane.subject.id(), RINGWAY_THREAD)? else {
+        note("strace is not installed: system calls were not looked at");
+        return Ok(None);
+    };
+    let step = offer(site, &mut lane, arguments.offer(WATCHED_PPS, WATCHED))?;
+    let calls = watch.end()?;
+    note(&format!(
+        "system calls for {} packets: {}",
+        step.received(),
+        calls.text()
+    ));
+    let ring = calls.of("io_uring_enter");
+    Ok((ring > 0).then(|| float(calls.total() - ring)))
 }
 
 enum Bar {

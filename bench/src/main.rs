@@ -17,6 +17,7 @@ mod srtp;
 mod step;
 mod stream;
 mod subject;
+mod syscalls;
 mod traffic;
 mod wire;
 

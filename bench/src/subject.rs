@@ -18,7 +18,7 @@ use crate::Failure;
 use crate::scenario::{Scenario, Target};
 use reflector::Reflecting;
 
-pub(crate) use ringway::{CHURN_SLOTS, master_key};
+pub(crate) use ringway::{CHURN_SLOTS, THREAD as RINGWAY_THREAD, master_key};
 pub(crate) use usage::Usage;
 
 /// What the process of a target is started with.
@@ -186,6 +186,10 @@ impl SubjectProcess {
             return Err(unexpected(target, &reply));
         };
         Ok(process)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn open(&mut self, call: OpenCall) -> Result<OpenedCall, Failure> {

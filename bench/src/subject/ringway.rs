@@ -26,7 +26,7 @@ pub(crate) use churn::CHURN_SLOTS;
 
 const EVENT_DEADLINE: Duration = Duration::from_secs(10);
 /// Begins the names of the workers' threads, as `dataplane::start` gives them.
-const THREAD: &str = "media-";
+pub(crate) const THREAD: &str = "media-";
 const FRAGMENT_CHARS: usize = 8;
 const PASSWORD_CHARS: usize = 24;
 /// Of the trunk flows.
