@@ -72,6 +72,8 @@ pub(crate) struct Uring {
     /// There is work left: the next turn must not wait.
     backlog: bool,
     send_failures: u64,
+    /// Sends that were pushed, and whose completions were not looked at yet.
+    sends_under_way: usize,
     segmentation_offload: bool,
     /// Packets that trunk sockets delivered beyond those of the browser socket: see
     /// [`drain_browser`](Self::drain_browser).
@@ -129,6 +131,7 @@ impl Uring {
             wake_armed: false,
             backlog: false,
             send_failures: 0,
+            sends_under_way: 0,
             segmentation_offload: config.segmentation_offload,
             browser_owed: 0,
             drained: 0,
@@ -306,14 +309,16 @@ impl Uring {
         // it costs nothing, and not after they have taken our buffers.
         //
         // Else one completion is asked for, even with no time to wait for it: only then does the
-        // kernel work on what has arrived.
+        // kernel work on what has arrived. Those of sends, which never wait, are there at once and
+        // come besides: they are no news, and would only end the wait.
+        let awaited = 1 + self.sends_under_way;
         let outcome = match wait {
             _ if self.backlog => self.ring.submit(),
-            None => self.ring.submit_and_wait(1),
+            None => self.ring.submit_and_wait(awaited),
             Some(wait) => {
                 let time = types::Timespec::from(wait);
                 let arguments = types::SubmitArgs::new().timespec(&time);
-                self.ring.submitter().submit_with_args(1, &arguments)
+                self.ring.submitter().submit_with_args(awaited, &arguments)
             }
         };
         match outcome.map_err(|error| (error.raw_os_error(), error)) {

@@ -318,6 +318,32 @@ fn every_write_of_the_event_descriptor_ends_the_wait(kind: BackendKind) {
     ring.shut_down().unwrap();
 }
 
+fn what_was_sent_does_not_end_the_wait_for_news(kind: BackendKind) {
+    const COUNT: u32 = 300;
+    let (mut ring, address, _wake) = backend(kind, 1);
+    let client = client(address);
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    let player = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            client.send(&number.to_be_bytes()).unwrap();
+            client.recv(&mut [0; 4]).unwrap();
+        }
+    });
+    let mut turns = 0;
+    while !player.is_finished() {
+        // Long beside the test, so every turn ends with a packet; but for the last one.
+        ring.turn(Some(Duration::from_millis(500))).unwrap();
+        turns += 1;
+        while let Some(packet) = ring.next_received() {
+            let (socket, to, length) = (packet.socket, packet.from, packet.length);
+            ring.send(packet, &Transmit { socket, to, length });
+        }
+    }
+    player.join().unwrap();
+    assert!(turns < COUNT + COUNT / 2, "{turns} turns");
+    ring.shut_down().unwrap();
+}
+
 fn shutting_down_frees_the_browser_port(kind: BackendKind) {
     let (mut ring, address, _wake) = backend(kind, 1);
     ring.turn(Some(Duration::ZERO)).unwrap();
@@ -471,6 +497,7 @@ on_every_backend! {
     long_packets_are_seen_as_long_and_never_beyond_their_buffer,
     works_over_ipv6,
     every_write_of_the_event_descriptor_ends_the_wait,
+    what_was_sent_does_not_end_the_wait_for_news,
     shutting_down_frees_the_browser_port,
     shutting_down_ends_also_when_it_takes_more_than_one_turn,
 }

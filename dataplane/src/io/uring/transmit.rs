@@ -213,6 +213,7 @@ impl Uring {
             Target::Descriptor(fd) => opcode::SendMsg::new(fd, header).flags(flags).build(),
         };
         let pushed = self.push(entry, Tag::new(Kind::Send, 0, u32::from(first)));
+        self.sends_under_way += usize::from(pushed);
         if let Some(slot) = self.sockets.get_mut(socket).filter(|_| pushed) {
             slot.requests += 1;
         }
@@ -240,6 +241,7 @@ impl Uring {
     }
 
     pub(super) fn handle_sent(&mut self, tag: Tag, result: i32) {
+        self.sends_under_way -= 1;
         let Ok(first) = u16::try_from(tag.index) else {
             return;
         };
