@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use crypto::keys::SrtpProfile;
 use dataplane::io::{affinity, process};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::environment::Environment;
@@ -72,14 +72,14 @@ pub(crate) struct CostArguments {
 }
 
 /// One bar, and what was measured.
-#[derive(Debug, Serialize)]
-struct Row {
-    what: &'static str,
-    value: f64,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) value: f64,
     /// `value` must be `"at most"` or `"at least"` this.
-    bar: f64,
-    must_be: &'static str,
-    met: bool,
+    pub(crate) bar: f64,
+    pub(crate) must_be: String,
+    pub(crate) met: bool,
 }
 
 impl CostArguments {
@@ -272,16 +272,16 @@ enum Bar {
     AtLeast(f64),
 }
 
-fn row(what: &'static str, value: f64, bar: Bar) -> Row {
+fn row(what: &str, value: f64, bar: Bar) -> Row {
     let (bar, must_be, met) = match bar {
         Bar::AtMost(most) => (most, "at most", value <= most),
         Bar::AtLeast(least) => (least, "at least", value >= least),
     };
     Row {
-        what,
+        what: what.to_owned(),
         value,
         bar,
-        must_be,
+        must_be: must_be.to_owned(),
         met,
     }
 }

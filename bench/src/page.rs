@@ -1,4 +1,4 @@
-//! `ringway-bench report`: one HTML page from files of `media --json`, with everything in it: no
+//! `ringway-bench report`: one HTML page from files of `media --json` and `cost --json`, with everything in it: no
 //! script, nothing loaded, light or dark as the reader's system is.
 
 mod chart;
@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Deserialize;
 
 use crate::Failure;
+use crate::cost;
 use crate::report::{About, Row, about_path, note, optional};
 use chart::{Bar, bars, curves};
 
@@ -17,7 +19,7 @@ const STYLE: &str = include_str!("page/style.css");
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReportArguments {
-    /// Files that `media --json` wrote.
+    /// Files that `media --json` or `cost --json` wrote.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The page.
@@ -43,7 +45,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
          <h1>Ringway: measurements</h1>\n"
     );
     for path in &arguments.files {
-        section(&mut page, &read(path)?)?;
+        match read(path)? {
+            (Rows::Rates(rows), about) => section(&mut page, &Run { rows, about })?,
+            (Rows::Bars(rows), about) => bars_section(&mut page, &rows, &about)?,
+        }
     }
     page.push_str("</main></html>\n");
     fs::write(&arguments.output, page)?;
@@ -51,12 +56,46 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Run, Failure> {
+/// What a file holds: that of `media --json`, or that of `cost --json`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Rows {
+    Rates(Vec<Row>),
+    Bars(Vec<cost::Row>),
+}
+
+fn read(path: &Path) -> Result<(Rows, About), Failure> {
     let text = fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
     let rows = serde_json::from_str(&text).map_err(|why| format!("{}: {why}", path.display()))?;
     let beside = fs::read_to_string(about_path(path)).unwrap_or_default();
     let about = serde_json::from_str(&beside).unwrap_or_default();
-    Ok(Run { rows, about })
+    Ok((rows, about))
+}
+
+fn bars_section(page: &mut String, rows: &[cost::Row], about: &About) -> Result<(), Failure> {
+    page.push_str(
+        "<section><h2>What calls cost one worker</h2>\n<div class=\"wide\"><table>\
+         <tr><th>what<th>measured<th>bar<th></tr>\n",
+    );
+    for row in rows {
+        let (mark, text) = if row.met {
+            ("met", "✓ met")
+        } else {
+            ("missed", "✗ missed")
+        };
+        writeln!(
+            page,
+            "<tr><td>{}<td>{:.2}<td>{} {}<td class=\"{mark}\">{text}</tr>",
+            escape(&row.what.replace('_', " ")),
+            row.value,
+            escape(&row.must_be),
+            row.bar
+        )?;
+    }
+    page.push_str("</table></div>\n");
+    environment(page, about)?;
+    page.push_str("</section>\n");
+    Ok(())
 }
 
 fn section(page: &mut String, run: &Run) -> Result<(), Failure> {
@@ -236,5 +275,25 @@ mod tests {
         section(&mut page, &run).unwrap();
         assert!(page.contains(">one<") && page.contains(">two<"));
         assert!(page.contains("generator-bound") && !page.contains("<script>"));
+    }
+
+    #[test]
+    fn a_bar_is_said_to_be_met_or_missed_and_reads_as_it_was_written() {
+        let row = |met| cost::Row {
+            what: "memory".to_owned(),
+            value: 7.0,
+            bar: 6.5,
+            must_be: "at most".to_owned(),
+            met,
+        };
+        let text = serde_json::to_string(&[row(true), row(false)]).unwrap();
+        let Rows::Bars(rows) = serde_json::from_str(&text).unwrap() else {
+            panic!("read as rates")
+        };
+        let mut page = String::new();
+        bars_section(&mut page, &rows, &About::default()).unwrap();
+        assert!(
+            page.contains("✓ met") && page.contains("✗ missed") && page.contains("at most 6.5")
+        );
     }
 }
