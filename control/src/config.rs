@@ -131,6 +131,10 @@ pub struct SipConfig {
     pub listen: SocketAddr,
     /// What Via and Contact show to carriers. Default: `listen`, and its port.
     pub advertise: HostPort,
+    /// Key of the tokens that carriers bring back, at least [`FLOW_SECRET_LENGTH_MIN`] characters.
+    /// With the same one, tokens outlive a restart and are shared by several nodes. Default:
+    /// random.
+    pub flow_secret: Option<Secret>,
 }
 
 /// `[media]`: the data plane.
@@ -255,7 +259,7 @@ impl Default for CallPolicy {
 }
 
 /// `[[realm]]`: browsers whose address of record has this domain belong to this trunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RealmConfig {
     /// Domain in the address of record, in lower case.
     pub domain: String,
@@ -263,14 +267,40 @@ pub struct RealmConfig {
     pub trunk: usize,
     /// How registrations reach the carrier. Default `contact`.
     pub registration: Registration,
+    /// With `path`: what becomes of a browser that does not know Path. Default `contact`.
+    pub without_path: WithoutPath,
+    /// What registrations ask the carrier for at least, in whole seconds; then refreshes are
+    /// answered here while more than half of it is left. Only in Contact mode. Default: what the
+    /// browser asks for, and every refresh goes to the carrier.
+    pub upstream_expires: Option<Duration>,
+    /// A browser that has been away for so long is unregistered at the carrier, which must take
+    /// that without credentials. Default: its registration stays until it expires.
+    pub unregister_after: Option<Duration>,
 }
 
 /// How the registration of a browser reaches a carrier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
-    /// The Contact is replaced by our own, with a token that names the browser's connection.
+    /// The Contact is replaced by our own, with a token that stands for the browser.
+    #[default]
     Contact,
+    /// The Contact stays, and our Path (RFC 3327) names the browser's connection.
+    Path,
+}
+
+/// What becomes of a REGISTER without `Supported: path` in a realm with `registration = "path"`
+/// (RFC 3327 section 5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutPath {
+    /// It is passed on in Contact mode.
+    #[default]
+    Contact,
+    /// It gets our Path all the same.
+    Add,
+    /// 421 Extension Required.
+    Refuse,
 }
 
 /// `[lines]`: the built-in registrar, for browsers that have no carrier.
@@ -296,6 +326,9 @@ pub struct LineConfig {
     /// Display name. Default: `number`.
     pub name: String,
 }
+
+/// Fewest characters of `flow_secret`.
+pub const FLOW_SECRET_LENGTH_MIN: usize = 16;
 
 /// Audio codecs that can be named in `codecs`, spelled as in `rtpmap`.
 pub const CODECS: [&str; 4] = ["opus", "G722", "PCMU", "PCMA"];
@@ -385,15 +418,18 @@ impl Config {
     /// if there are no realms. `None` for the domain of our own lines and for strangers.
     #[must_use]
     pub fn trunk_of_domain(&self, domain: &str) -> Option<usize> {
-        if let Some(realm) = self
-            .realms
-            .iter()
-            .find(|r| r.domain.eq_ignore_ascii_case(domain))
-        {
+        if let Some(realm) = self.realm_of_domain(domain) {
             return Some(realm.trunk);
         }
         let own = !self.lines.entries.is_empty() && self.lines.domain.eq_ignore_ascii_case(domain);
         (self.trunks.len() == 1 && self.realms.is_empty() && !own).then_some(0)
+    }
+
+    /// The `[[realm]]` of this domain, if there is one.
+    #[must_use]
+    pub fn realm_of_domain(&self, domain: &str) -> Option<&RealmConfig> {
+        let is_it = |realm: &&RealmConfig| realm.domain.eq_ignore_ascii_case(domain);
+        self.realms.iter().find(is_it)
     }
 
     /// The configuration in effect as TOML, without secrets, for the log and `check-config`.

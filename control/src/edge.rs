@@ -1,86 +1,182 @@
-//! The edge proxy: requests that are no calls (REGISTER, OPTIONS, MESSAGE) between browsers and
-//! carriers.
+//! The edge proxy: requests that are no calls (REGISTER, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY,
+//! PUBLISH, REFER, INFO and methods that it does not know) between browsers and carriers.
 //!
-//! It keeps transactions, not dialogs. Registrations go out in *Contact mode*, which every
-//! registrar understands: the browser's Contact is replaced by one of ours, whose user part
-//! carries a token; requests that come back to it find the browser's connection by that token. The
-//! browser sees its own Contact again in the answer. Challenges pass through, as browsers can take
-//! them.
+//! It keeps transactions, not dialogs (RFC 3261 section 16). Registrations go out in one of two
+//! modes. In *Contact mode*, which every registrar understands, the browser's Contact is replaced
+//! by one of ours, whose user part carries a token; the browser sees its own again in the answer.
+//! In *Path mode* (RFC 3327, RFC 5626) the Contact stays and our Path carries the token. Dialogs
+//! of SUBSCRIBE and REFER follow the mode: our Contact, or two Record-Routes. Requests that come
+//! back find the browser's connection by their token. Challenges pass through, as browsers can
+//! take them. The Vias of one side are not shown to the other.
 
+pub(crate) mod away;
 pub(crate) mod binding;
+pub(crate) mod identity;
 pub(crate) mod register;
+mod rewrite;
+pub(crate) mod route;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use self::away::Away;
 use self::binding::Bindings;
 use self::register::Registration;
+use self::rewrite::{answer_from, set_routes, to_browser, to_trunk, way_back};
+pub(crate) use self::rewrite::{dead_flow, makes_dialog};
+use self::token::FlowTokens;
 use crate::call::answer::copy_challenges;
 use crate::call::dialog::without_tag;
 use crate::call::headers::drop_credentials;
-use crate::call::setup::hops_left;
+use crate::config::Registration as Mode;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::limits::{RELAYED_PER_CONNECTION_MAX, RELAYED_REQUESTS_MAX};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
-use crate::sip::{HeaderName, Message};
+use crate::sip::{HeaderName, Message, Via};
 
 /// The edge proxy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Edge {
     pub(crate) bindings: Bindings,
+    pub(crate) tokens: FlowTokens,
     relayed: BTreeMap<ClientTransactionId, Relayed>,
     /// The same, by the transaction that waits for the answer.
     by_request: BTreeMap<ServerTransactionId, ClientTransactionId>,
+    /// The same, as they left: one that comes back unchanged goes in circles.
+    as_they_left: BTreeMap<String, u32>,
     /// How many of them came on each connection.
     per_connection: BTreeMap<ConnectionId, u32>,
     /// Users who have come back: from this connection, on that one.
     pub(crate) moved: Vec<(ConnectionId, ConnectionId)>,
+    away: Away,
 }
 
 /// A request that has been passed on and waits for its answer.
 #[derive(Debug)]
 struct Relayed {
     request: Incoming,
-    registration: Option<Registration>,
+    kind: Kind,
+    as_it_left: String,
+}
+
+/// What a request was passed on for.
+#[derive(Debug)]
+enum Kind {
+    Register(Registration),
+    Other(Way),
+}
+
+/// Between whom a request passes.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// From the browser at a place to its carrier.
+    ToTrunk(Place),
+    /// From a carrier to the browser at a place.
+    ToBrowser(Place),
+    /// From or to a built-in line, which takes part in no dialogs.
+    Line,
+}
+
+/// Where a browser registered, for a request to or from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// What carriers bring back to reach it.
+    pub(crate) token: String,
+    pub(crate) mode: Mode,
+    pub(crate) address_of_record: String,
+}
+
+/// How a request goes on.
+#[derive(Debug)]
+pub(crate) struct Onward {
+    pub(crate) to: Peer,
+    pub(crate) way: Way,
+    /// Its new Request-URI, if it changes.
+    pub(crate) request_uri: Option<String>,
+    /// Its Route, topmost first.
+    pub(crate) routes: Vec<String>,
 }
 
 impl Edge {
-    /// How many requests have been passed on and wait for their answer.
-    pub(crate) fn relayed(&self) -> usize {
-        self.relayed.len() + self.by_request.len() + self.per_connection.len()
+    /// Nobody is registered.
+    pub(crate) fn new(tokens: FlowTokens) -> Self {
+        Self {
+            bindings: Bindings::default(),
+            tokens,
+            relayed: BTreeMap::new(),
+            by_request: BTreeMap::new(),
+            as_they_left: BTreeMap::new(),
+            per_connection: BTreeMap::new(),
+            moved: Vec::new(),
+            away: Away::default(),
+        }
     }
 
-    /// Passes a request on. `uri` is its new Request-URI, if it changes.
+    /// How many requests have been passed on and wait for their answer.
+    pub(crate) fn relayed(&self) -> usize {
+        self.relayed.len()
+            + self.by_request.len()
+            + self.per_connection.len()
+            + self.as_they_left.len()
+            + self.away.asked()
+    }
+
+    /// Passes a request on.
     pub(crate) fn relay(
         &mut self,
         context: &mut Context,
         now: Instant,
         request: Incoming,
-        to: Peer,
-        uri: Option<&str>,
+        onward: Onward,
     ) {
-        let Some(mut onward) = self.prepare(context, now, &request) else {
+        let Some(mut message) = self.prepare(context, now, &request) else {
             return;
         };
-        if let Some(uri) = uri {
-            onward.set_request_uri(uri);
+        if let Some(uri) = &onward.request_uri {
+            message.set_request_uri(uri);
         }
-        onward.remove(HeaderName::Contact);
-        if let Peer::WebSocket(_) = to {
+        set_routes(&mut message, &onward.routes);
+        let makes_dialog = makes_dialog(&request.method());
+        if !makes_dialog || request.connection().is_some() {
+            // From a browser: it is no proxy.
+            message.remove(HeaderName::RecordRoute);
+        }
+        match &onward.way {
+            Way::ToTrunk(place) => {
+                let binding = self.bindings.get(now, &place.token);
+                to_trunk(context, place, binding, makes_dialog, &mut message);
+            }
+            Way::ToBrowser(place) => to_browser(context, place, makes_dialog, &mut message),
+            Way::Line => {
+                message.remove(HeaderName::Contact);
+                identity::strip(&mut message);
+            }
+        }
+        if let Peer::WebSocket(_) = onward.to {
             // Browsers have sent no challenge.
-            onward.remove(HeaderName::Authorization);
-            onward.remove(HeaderName::ProxyAuthorization);
+            message.remove(HeaderName::Authorization);
+            message.remove(HeaderName::ProxyAuthorization);
         }
-        self.pass_on(context, now, request, to, onward, None);
+        let kind = Kind::Other(onward.way);
+        self.pass_on(context, now, request, onward.to, message, kind);
     }
 
     /// A copy of a request as it may leave: without the way it came, with one hop less. Refuses
-    /// it where there is none left or no room.
+    /// it where a proxy must (RFC 3261 section 16.3), or where there is no room.
     fn prepare(&self, context: &mut Context, now: Instant, request: &Incoming) -> Option<Message> {
-        let hops = hops_left(&request.message);
-        if hops == 0 {
+        let hops = hops_after(&request.message);
+        let Some(hops) = hops else {
             context.refuse(now, request, 483, "no hops left");
+            return None;
+        };
+        if request.message.header(HeaderName::ProxyRequire).is_some() {
+            let mut response = context.response(&request.message, 420);
+            for option in request.message.values(HeaderName::ProxyRequire) {
+                response.push(HeaderName::Unsupported, option);
+            }
+            context.respond(now, request.transaction, response);
             return None;
         }
         let of_connection = request
@@ -98,11 +194,20 @@ impl Edge {
             onward.remove(HeaderName::PAssertedIdentity);
         }
         drop_credentials(&mut onward, &context.config.lines.realm);
-        for name in [HeaderName::Via, HeaderName::Route, HeaderName::RecordRoute] {
-            onward.remove(name);
-        }
-        onward.set(HeaderName::MaxForwards, (hops - 1).to_string());
+        onward.remove(HeaderName::Via);
+        set_routes(&mut onward, &[]);
+        onward.set(HeaderName::MaxForwards, hops.to_string());
         Some(onward)
+    }
+
+    /// Has a request passed here before, and comes back as it left (RFC 3261 section 16.3)? One
+    /// with another Request-URI is a spiral, which is sound: a carrier that forwards it. So is one
+    /// that a browser here is meant by; ask only about those that would find nobody.
+    pub(crate) fn goes_in_circles(&self, context: &Context, request: &Message) -> bool {
+        let ours = context.trunk_side_host();
+        let mut vias = request.values(HeaderName::Via).filter_map(Via::parse);
+        vias.any(|via| via.sent_by().eq_ignore_ascii_case(&ours))
+            && self.as_they_left.contains_key(&loop_key(request))
     }
 
     fn pass_on(
@@ -112,34 +217,31 @@ impl Edge {
         request: Incoming,
         to: Peer,
         onward: Message,
-        registration: Option<Registration>,
+        kind: Kind,
     ) {
+        let as_it_left = loop_key(&onward);
         let transaction = context.send(now, to, onward);
         self.by_request.insert(request.transaction, transaction);
         if let Some(connection) = request.connection() {
             *self.per_connection.entry(connection).or_default() += 1;
         }
-        self.relayed.insert(
-            transaction,
-            Relayed {
-                request,
-                registration,
-            },
-        );
+        *self.as_they_left.entry(as_it_left.clone()).or_default() += 1;
+        let relayed = Relayed {
+            request,
+            kind,
+            as_it_left,
+        };
+        self.relayed.insert(transaction, relayed);
     }
 
     /// A request that was passed on has its answer, or needs none any more.
     fn take(&mut self, transaction: ClientTransactionId) -> Option<Relayed> {
         let relayed = self.relayed.remove(&transaction)?;
         self.by_request.remove(&relayed.request.transaction);
-        if let Some(connection) = relayed.request.connection()
-            && let Some(count) = self.per_connection.get_mut(&connection)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.per_connection.remove(&connection);
-            }
+        if let Some(connection) = relayed.request.connection() {
+            count_down(&mut self.per_connection, &connection);
         }
+        count_down(&mut self.as_they_left, &relayed.as_it_left);
         Some(relayed)
     }
 
@@ -156,19 +258,31 @@ impl Edge {
             // 1xx of requests other than INVITE say nothing that the browser waits for.
             return self.relayed.contains_key(&transaction);
         }
+        if self.unregistered(transaction, status) {
+            return true;
+        }
         let Some(relayed) = self.take(transaction) else {
             return false;
         };
         let mut answer = answer_from(&relayed.request.message, response, status);
         copy_challenges(response, &mut answer);
-        if let Some(registration) = &relayed.registration {
-            self.registered(context, now, registration, response, &mut answer);
+        match &relayed.kind {
+            Kind::Register(registration) => {
+                self.registered(context, now, registration, response, &mut answer);
+            }
+            Kind::Other(way) => {
+                let makes_dialog = makes_dialog(&relayed.request.method());
+                way_back(context, way, makes_dialog, response, &mut answer);
+            }
         }
         context.respond(now, relayed.request.transaction, answer);
         true
     }
 
-    /// A request that was passed on found no answer.
+    /// A request that was passed on found no answer. A browser that is gone is no fault of this
+    /// proxy: the carrier learns that the flow is dead, and at once (RFC 5626 section 5.3.1). A
+    /// browser that is there and silent: the carrier has given up by itself, and a late 408 would
+    /// only travel in vain (RFC 4320 section 4.2).
     pub(crate) fn failed(
         &mut self,
         context: &mut Context,
@@ -176,8 +290,20 @@ impl Edge {
         transaction: ClientTransactionId,
         status: u16,
     ) -> bool {
+        if self.unregistered(transaction, status) {
+            return true;
+        }
         let Some(relayed) = self.take(transaction) else {
             return false;
+        };
+        let status = match (&relayed.kind, status) {
+            (Kind::Other(Way::ToBrowser(_)), 408) => {
+                context.transactions.abandon(relayed.request.transaction);
+                return true;
+            }
+            (Kind::Other(Way::ToBrowser(place)), _) => dead_flow(place.mode),
+            (Kind::Other(Way::Line), 503) => 480,
+            (Kind::Other(Way::Line | Way::ToTrunk(_)) | Kind::Register(_), status) => status,
         };
         context.refuse(now, &relayed.request, status, "no answer from the next hop");
         true
@@ -189,46 +315,36 @@ impl Edge {
             self.take(onward);
         }
     }
+}
 
-    /// A connection is gone. Its bindings stay until they expire at the carrier, so that calls to
-    /// them fail at once (480) rather than go astray.
-    pub(crate) fn connection_closed(&mut self, connection: ConnectionId) {
-        self.bindings.connection_closed(connection);
+/// `Max-Forwards` of the copy (RFC 3261 section 16.6): 70 if there is none. `None` if there is no
+/// hop left.
+fn hops_after(request: &Message) -> Option<u32> {
+    match request.header(HeaderName::MaxForwards) {
+        None => Some(70),
+        Some(_) => crate::call::setup::hops_left(request).checked_sub(1),
     }
 }
 
-/// Headers of a response that are made new, or name the way it came.
-const NOT_COPIED: [HeaderName; 12] = [
-    HeaderName::Via,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-    HeaderName::Contact,
-    HeaderName::RecordRoute,
-    HeaderName::Path,
-    HeaderName::ContentLength,
-    HeaderName::WwwAuthenticate,
-    HeaderName::ProxyAuthenticate,
-    HeaderName::Warning,
-];
+/// What a request that goes in circles has in common each time it passes.
+fn loop_key(request: &Message) -> String {
+    let number = request.cseq().map_or(0, |cseq| cseq.number);
+    let parts = [
+        request.request_uri().unwrap_or_default(),
+        request.call_id(),
+        request.from_tag().unwrap_or_default(),
+        request.to_tag().unwrap_or_default(),
+    ];
+    format!("{} {number} {}", request.method(), parts.join("\n"))
+}
 
-/// The next hop's response, as the response to the request that came in.
-fn answer_from(request: &Message, response: &Message, status: u16) -> Message {
-    let mut answer = Message::response_to(request, status, response.reason());
-    // From is ours byte for byte; the To tag is the answerer's.
-    if let (Some(tag), None) = (response.to_tag(), request.to_tag()) {
-        answer.set_to_tag(tag);
-    }
-    for (name, value) in response.lines() {
-        if !NOT_COPIED.contains(name) && *name != HeaderName::ContentType {
-            answer.push(name, value);
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
-    if let Some(media_type) = response.header(HeaderName::ContentType) {
-        answer.set_body(media_type, response.body().clone());
-    }
-    answer
 }
 
 /// The user's address of record: From without display name, parameters and tag, in lower case.

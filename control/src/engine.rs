@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod identity;
 pub mod input;
 pub mod output;
+mod proxy;
 mod routing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ use self::output::{LogLine, Output};
 use crate::call::Calls;
 use crate::config::Config;
 use crate::edge::Edge;
+use crate::edge::token::{FlowTokens, derived_key};
 use crate::limits::{CONNECTIONS_MAX, STOP_WITHIN};
 use crate::lines::Lines;
 use crate::media::plan::{MediaPlanner, WorkerAddresses};
@@ -102,9 +104,12 @@ impl Engine {
         let transactions = Transactions::new(TimerConfig::default(), seed);
         random.fill(&mut seed);
         let lines = Lines::new(&seed);
-        random.fill(&mut seed);
-        let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &seed);
         zeroize::Zeroize::zeroize(&mut seed);
+        let sip = config.sip.as_ref();
+        let flow_secret = sip.and_then(|sip| sip.flow_secret.as_ref());
+        let secret = derived_key(flow_secret, "names in dialogs", &mut random);
+        let node = sip.map(|sip| sip.advertise.to_string()).unwrap_or_default();
+        let flow_tokens = FlowTokens::new(flow_secret, &node, &mut random);
         let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
         let context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
@@ -121,7 +126,7 @@ impl Engine {
             stopping: false,
             goodbyes: Vec::new(),
         };
-        let (calls, edge) = (Calls::default(), Edge::default());
+        let (calls, edge) = (Calls::default(), Edge::new(flow_tokens));
         Self {
             context,
             calls,
@@ -157,7 +162,7 @@ impl Engine {
             Input::ConnectionClosed { connection } => {
                 self.context.connections.remove(&connection);
                 self.lines.connection_closed(connection);
-                self.edge.connection_closed(connection);
+                self.edge.connection_closed(&self.context, now, connection);
                 self.context.transactions.connection_closed(connection);
                 self.drain_events(now);
                 self.calls
@@ -181,6 +186,7 @@ impl Engine {
         self.context.transactions.handle_timeout(now);
         self.drain_events(now);
         self.calls.handle_timeout(&mut self.context, now);
+        self.edge.handle_timeout(&mut self.context, now);
         self.drain_events(now);
     }
 
@@ -199,6 +205,7 @@ impl Engine {
         let timers = [
             self.context.transactions.poll_timeout(),
             self.calls.poll_timeout(),
+            self.edge.poll_timeout(),
         ];
         let stop = self.stop_by.filter(|_| !self.stop_is_due);
         timers.into_iter().flatten().chain(stop).min()

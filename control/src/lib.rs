@@ -14,7 +14,7 @@
 //! certificate matches the SDP's fingerprint the keys go down (*key*). From then on no media
 //! packet comes near this crate.
 //!
-//! Everything that is no INVITE dialog (REGISTER, MESSAGE, OPTIONS) goes through the [`edge`]
+//! Everything that is no INVITE dialog (REGISTER, MESSAGE, SUBSCRIBE, OPTIONS) goes through the [`edge`]
 //! proxy, or ends at the built-in [`lines`].
 //!
 //! # The contract of every state machine

@@ -56,6 +56,8 @@ pub const CONNECTIONS_MAX: usize = 100_000;
 pub const CONTACTS_PER_LINE_MAX: usize = 10;
 /// Registrations passed on to trunks.
 pub const BINDINGS_MAX: usize = 200_000;
+/// Identities and Service-Routes that are kept of one registration; what is beyond is ignored.
+pub const ROUTES_PER_BINDING_MAX: usize = 8;
 /// Longest registration that the built-in registrar grants.
 pub const REGISTRATION_EXPIRES_MAX: Duration = Duration::from_secs(3600);
 /// What it grants when nothing is asked for.

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod flows;
 mod forks;
 mod hardening;
 mod identity;
 mod late_offer;
 mod peers;
+mod proxy;
 mod random;
 mod registration;
 mod reliable;

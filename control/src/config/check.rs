@@ -13,8 +13,8 @@ use toml::Spanned;
 use super::error::line_of;
 use super::file::{self, At, File};
 use super::{
-    Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
-    RealmConfig, ServerConfig, SipConfig, TrunkConfig,
+    Config, ConfigError, FLOW_SECRET_LENGTH_MIN, HostPort, LineConfig, LinesConfig, LogConfig,
+    LogFormat, LogLevel, RealmConfig, Secret, ServerConfig, SipConfig, TrunkConfig,
 };
 
 const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -170,7 +170,20 @@ fn sip(
         }
         None => listen.into(),
     };
-    Ok(Some(SipConfig { listen, advertise }))
+    Ok(Some(SipConfig {
+        listen,
+        advertise,
+        flow_secret: flow_secret(&sip.flow_secret, source)?,
+    }))
+}
+
+fn flow_secret(secret: &At<Secret>, source: &Source<'_>) -> Result<Option<Secret>, ConfigError> {
+    let Some(at) = secret else { return Ok(None) };
+    if at.get_ref().expose().chars().count() < FLOW_SECRET_LENGTH_MIN {
+        let what = format!("`flow_secret` is shorter than {FLOW_SECRET_LENGTH_MIN} characters");
+        return Err(source.error(at, what, "make one with `openssl rand -base64 32`"));
+    }
+    Ok(Some(at.get_ref().clone()))
 }
 
 fn sip_listen(at: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr, ConfigError> {

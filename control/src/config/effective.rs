@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, TokenConfig, TokenKey,
-    TokenRequired, TrunkConfig,
+    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, RealmConfig, Registration,
+    TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
 };
 
 pub(super) fn effective(config: &Config) -> String {
@@ -25,6 +25,9 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
             "[sip]\nlisten = \"{}\"\nadvertise = \"{}\"",
             sip.listen, sip.advertise
         )?;
+        if sip.flow_secret.is_some() {
+            writeln!(out, "# flow_secret is set")?;
+        }
     }
     media(config, out)?;
     let level = match config.log.level {
@@ -63,7 +66,7 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
             "[[realm]]\ndomain = {:?}\ntrunk = {trunk:?}",
             realm.domain
         )?;
-        writeln!(out, "registration = \"contact\"")?;
+        write_registration(realm, out)?;
     }
     for line in &lines.entries {
         writeln!(
@@ -72,6 +75,27 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
             line.number, line.name
         )?;
         writeln!(out, "password = \"…\"")?;
+    }
+    Ok(())
+}
+
+fn write_registration(realm: &RealmConfig, out: &mut String) -> fmt::Result {
+    let registration = match realm.registration {
+        Registration::Contact => "contact",
+        Registration::Path => "path",
+    };
+    let without_path = match realm.without_path {
+        WithoutPath::Contact => "contact",
+        WithoutPath::Add => "add",
+        WithoutPath::Refuse => "refuse",
+    };
+    writeln!(out, "registration = \"{registration}\"")?;
+    writeln!(out, "without_path = \"{without_path}\"")?;
+    if let Some(time) = realm.upstream_expires {
+        writeln!(out, "upstream_expires_s = {}", time.as_secs())?;
+    }
+    if let Some(time) = realm.unregister_after {
+        writeln!(out, "unregister_after_s = {}", time.as_secs())?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{ConfigError, LogFormat, LogLevel, Registration, Secret, TokenRequired};
+use super::{ConfigError, LogFormat, LogLevel, Registration, Secret, TokenRequired, WithoutPath};
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -76,6 +76,7 @@ pub(super) enum Tls {
 pub(super) struct Sip {
     pub(super) listen: At<String>,
     pub(super) advertise: At<String>,
+    pub(super) flow_secret: At<Secret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -126,6 +127,9 @@ pub(super) struct Realm {
     pub(super) domain: Spanned<String>,
     pub(super) trunk: Spanned<String>,
     pub(super) registration: Option<Registration>,
+    pub(super) without_path: Option<WithoutPath>,
+    pub(super) upstream_expires_s: At<u32>,
+    pub(super) unregister_after_s: At<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

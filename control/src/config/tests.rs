@@ -601,3 +601,29 @@ fn says_which_file_cannot_be_read() {
             .starts_with("cannot read /nonexistent/a.toml: ")
     );
 }
+
+#[test]
+fn o1_a_flow_secret_that_can_be_guessed_is_refused_and_none_is_printed() {
+    let with = |secret: &str| {
+        let listen = "listen = \"192.0.2.10:5060\"";
+        load(&format!("[sip]\n{listen}\nflow_secret = \"{secret}\"\n"))
+    };
+    let refusal = with("short").unwrap_err().to_string();
+    assert!(refusal.contains("16 characters"), "{refusal}");
+    let config = with("sixteen or more characters").unwrap();
+    assert!(!format!("{config:?}").contains("sixteen"));
+    assert!(!config.effective().contains("sixteen"));
+}
+
+#[test]
+fn o2_a_realm_says_how_its_browsers_register() {
+    let realm = "[[realm]]\ndomain = \"b.example\"\ntrunk = \"carrier\"\nregistration = \"path\"\n\
+                 without_path = \"refuse\"\nupstream_expires_s = 3600\nunregister_after_s = 30\n";
+    let config = load(&format!("{CARRIER}\n{realm}")).unwrap();
+    let realm = config.realm_of_domain("B.example").unwrap();
+    assert_eq!(realm.registration, Registration::Path);
+    assert_eq!(realm.without_path, WithoutPath::Refuse);
+    assert_eq!(realm.upstream_expires, Some(Duration::from_secs(3600)));
+    assert_eq!(realm.unregister_after, Some(Duration::from_secs(30)));
+    assert!(config.effective().contains("registration = \"path\""));
+}

@@ -1,13 +1,15 @@
 //! Who is registered through us: token → browser.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::away::LastRegister;
+use crate::config::Registration as Mode;
 use crate::engine::input::ConnectionId;
 use crate::limits::BINDINGS_MAX;
 use crate::sip::NameAddr;
 
-/// One browser's Contact, as a carrier knows it by a token of ours.
+/// One browser's Contact at a carrier. Its name is a place token.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
     pub(crate) connection: ConnectionId,
@@ -17,9 +19,26 @@ pub(crate) struct Binding {
     pub(crate) contact: NameAddr,
     /// `user@domain`.
     pub(crate) address_of_record: String,
+    /// What the registrar allows the user to call itself beside it (RFC 7315 section 4.1).
+    pub(crate) associated: Vec<String>,
+    /// Route of new requests towards the carrier (RFC 3608).
+    pub(crate) service_route: Vec<String>,
     /// Index of the trunk that the registration went to.
     pub(crate) trunk: usize,
+    /// Which address the carrier knows: the browser's own, or ours.
+    pub(crate) mode: Mode,
+    /// What to take back when the browser is gone, where the realm wants that.
+    pub(crate) last: Option<Box<LastRegister>>,
+    /// For how long the registrar granted it.
+    pub(crate) granted: Duration,
     pub(crate) expires_at: Instant,
+}
+
+impl Binding {
+    /// May its user call itself so? `identity` is `user@domain`.
+    pub(crate) fn is_identity(&self, identity: &str) -> bool {
+        self.address_of_record == identity || self.associated.iter().any(|known| known == identity)
+    }
 }
 
 /// All registrations that went through us, at most [`BINDINGS_MAX`].
@@ -27,6 +46,8 @@ pub(crate) struct Binding {
 pub(crate) struct Bindings {
     by_token: BTreeMap<String, Binding>,
     tokens_by_connection: BTreeMap<ConnectionId, BTreeSet<String>>,
+    /// By address of record.
+    tokens_by_user: BTreeSet<(String, String)>,
 }
 
 impl Bindings {
@@ -49,6 +70,8 @@ impl Bindings {
             .entry(binding.connection)
             .or_default()
             .insert(token.clone());
+        let user = binding.address_of_record.clone();
+        self.tokens_by_user.insert((user, token.clone()));
         let connection = binding.connection;
         self.by_token.insert(token, binding);
         old.map(|old| old.connection)
@@ -58,6 +81,8 @@ impl Bindings {
     /// Removes a binding.
     pub(crate) fn remove(&mut self, token: &str) -> Option<Binding> {
         let binding = self.by_token.remove(token)?;
+        let user = (binding.address_of_record.clone(), token.to_owned());
+        self.tokens_by_user.remove(&user);
         if let Some(tokens) = self.tokens_by_connection.get_mut(&binding.connection) {
             tokens.remove(token);
             if tokens.is_empty() {
@@ -67,6 +92,22 @@ impl Bindings {
         Some(binding)
     }
 
+    /// Removes all bindings of a user at a trunk.
+    pub(crate) fn remove_user(&mut self, trunk: usize, address_of_record: &str) {
+        let first = (address_of_record.to_owned(), String::new());
+        let tokens: Vec<String> = self
+            .tokens_by_user
+            .range(first..)
+            .take_while(|(user, _)| user == address_of_record)
+            .map(|(_, token)| token.clone())
+            .collect();
+        for token in tokens {
+            if self.find(&token).is_some_and(|b| b.trunk == trunk) {
+                self.remove(&token);
+            }
+        }
+    }
+
     /// The binding with this token, unless it has expired.
     pub(crate) fn get(&self, now: Instant, token: &str) -> Option<&Binding> {
         self.by_token
@@ -74,20 +115,51 @@ impl Bindings {
             .filter(|binding| binding.expires_at > now)
     }
 
-    /// Is this user registered at this trunk on this connection?
-    pub(crate) fn is_registered(
+    /// The binding with this token, even if it has expired.
+    pub(crate) fn find(&self, token: &str) -> Option<&Binding> {
+        self.by_token.get(token)
+    }
+
+    /// The place of a user at a trunk that lives longest: a connected one if there is one.
+    pub(crate) fn of_address(
+        &self,
+        now: Instant,
+        trunk: usize,
+        address_of_record: &str,
+    ) -> Option<(&str, &Binding)> {
+        let first = (address_of_record.to_owned(), String::new());
+        self.tokens_by_user
+            .range(first..)
+            .take_while(|(user, _)| user == address_of_record)
+            .filter_map(|(_, token)| Some((token.as_str(), self.get(now, token)?)))
+            .filter(|(_, binding)| binding.trunk == trunk)
+            .max_by_key(|(_, binding)| (binding.is_connected, binding.expires_at))
+    }
+
+    /// The binding by which this user is registered at this trunk on this connection, and its
+    /// token.
+    pub(crate) fn of_user(
         &self,
         now: Instant,
         connection: ConnectionId,
         trunk: usize,
-        address_of_record: &str,
-    ) -> bool {
+        identity: &str,
+    ) -> Option<(&str, &Binding)> {
+        self.on_connection(now, connection)
+            .find(|(_, binding)| binding.trunk == trunk && binding.is_identity(identity))
+    }
+
+    /// The bindings of a connection that have not expired.
+    pub(crate) fn on_connection(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+    ) -> impl Iterator<Item = (&str, &Binding)> {
         let tokens = self.tokens_by_connection.get(&connection);
         tokens
             .into_iter()
             .flatten()
-            .filter_map(|token| self.get(now, token))
-            .any(|binding| binding.trunk == trunk && binding.address_of_record == address_of_record)
+            .filter_map(move |token| Some((token.as_str(), self.get(now, token)?)))
     }
 
     /// The browsers of a connection are away.
@@ -120,8 +192,6 @@ impl Bindings {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn binding(connection: u64, expires_at: Instant) -> Binding {
@@ -130,7 +200,12 @@ mod tests {
             is_connected: true,
             contact: NameAddr::parse("<sip:a@x.invalid>").unwrap(),
             address_of_record: "alice@carrier.test".to_owned(),
+            associated: Vec::new(),
+            service_route: Vec::new(),
             trunk: 0,
+            mode: Mode::Contact,
+            last: None,
+            granted: Duration::from_secs(60),
             expires_at,
         }
     }
@@ -150,7 +225,8 @@ mod tests {
         let mut bindings = Bindings::default();
         bindings.insert(now, "t".to_owned(), binding(1, until));
         let asks = |bindings: &Bindings, at, connection, aor| {
-            bindings.is_registered(at, ConnectionId(connection), 0, aor)
+            let connection = ConnectionId(connection);
+            bindings.of_user(at, connection, 0, aor).is_some()
         };
         assert!(asks(&bindings, now, 1, "alice@carrier.test"));
         assert!(!asks(&bindings, now, 2, "alice@carrier.test"));

@@ -1,13 +1,15 @@
-//! REGISTER in Contact mode.
+//! REGISTER: in Contact mode and in Path mode, and what the registrar's answer makes known.
 
 use std::time::{Duration, Instant};
 
+use super::away::LastRegister;
 use super::binding::Binding;
-use super::{Edge, address_of_record};
+use super::{Edge, address_of_record, route};
+use crate::config::{RealmConfig, Registration as Mode, WithoutPath};
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::LogLine;
-use crate::limits::TRUNK_REGISTRATION_EXPIRES_DEFAULT_S;
+use crate::limits::{ROUTES_PER_BINDING_MAX, TRUNK_REGISTRATION_EXPIRES_DEFAULT_S};
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
 use crate::trunk;
 
@@ -24,8 +26,23 @@ pub(crate) struct Registration {
     connection: ConnectionId,
     address_of_record: String,
     trunk: usize,
-    /// The browser's Contacts with the tokens that stand for them.
-    contacts: Vec<(String, NameAddr)>,
+    mode: Mode,
+    /// The browser's Contacts with the places that stand for them.
+    contacts: Vec<Place>,
+    /// True if all bindings of the user are to go: `Contact: *`.
+    removes_all: bool,
+    /// Kept where the realm unregisters who is gone.
+    last: Option<Box<LastRegister>>,
+}
+
+/// One Contact of a registration.
+#[derive(Clone, Debug)]
+struct Place {
+    token: String,
+    /// The browser's Contact, without `expires`.
+    contact: NameAddr,
+    /// What the browser asked for, in seconds.
+    asked: Option<u32>,
 }
 
 impl Edge {
@@ -51,36 +68,84 @@ impl Edge {
         let Some(address) = address else {
             return context.refuse(now, &request, 503, "trunk has no address");
         };
-        let Some(mut onward) = self.prepare(context, now, &request) else {
-            return;
+        let realm = realm_of(context, &address_of_record);
+        let Some(mode) = mode_of(&realm, &request.message) else {
+            let mut response = context.response(&request.message, 421);
+            response.push(HeaderName::Require, "path");
+            return context.respond(now, request.transaction, response);
         };
         let mut registration = Registration {
             connection,
             address_of_record,
             trunk,
+            mode,
             contacts: Vec::new(),
+            removes_all: contacts.contains(&Contact::Star),
+            last: realm
+                .unregister_after
+                .and_then(|_| LastRegister::of(&request.message))
+                .map(Box::new),
         };
-        onward.remove(HeaderName::Contact);
-        for contact in contacts {
-            let value = match contact {
-                Contact::Star => "*".to_owned(),
-                Contact::Address(contact) => ours(context, &mut registration, contact),
-            };
-            onward.push(HeaderName::Contact, value);
+        self.name_places(&mut registration, &request.message, &contacts);
+        if self.refresh_here(context, now, &request, &registration, &realm) {
+            return;
         }
-        strip_options(&mut onward);
+        let Some(mut onward) = self.prepare(context, now, &request) else {
+            return;
+        };
+        onward.remove(HeaderName::Path);
+        match mode {
+            Mode::Contact => show_ours(context, &registration, &contacts, &realm, &mut onward),
+            Mode::Path => {
+                let token = self.tokens.flow(connection, trunk);
+                let path = route::path(context, &token, wants_outbound(&contacts));
+                onward.push(HeaderName::Path, path);
+            }
+        }
         strip_transport(&mut onward);
+        let to = Peer::Udp(address);
         self.pass_on(
             context,
             now,
             request,
-            Peer::Udp(address),
+            to,
             onward,
-            Some(registration),
+            super::Kind::Register(registration),
         );
     }
 
-    /// The registrar has answered: its Contacts become the browser's own again.
+    /// The place of each Contact: one per user, instance and flow (RFC 5626 section 4.2), so that
+    /// coming back renews a binding rather than adds one.
+    fn name_places(&self, registration: &mut Registration, request: &Message, all: &[Contact]) {
+        let default = request
+            .header(HeaderName::Expires)
+            .and_then(|text| text.trim().parse().ok());
+        for contact in all {
+            let Contact::Address(contact) = contact else {
+                continue;
+            };
+            let mut contact = contact.clone();
+            let instance = contact.params.get("+sip.instance").map(str::to_owned);
+            let flow = instance.is_some().then(|| contact.params.get("reg-id"));
+            let tab = instance.clone().unwrap_or_else(|| contact.uri.to_string());
+            let names = [
+                registration.address_of_record.as_str(),
+                &tab,
+                flow.flatten().unwrap_or_default(),
+            ];
+            let token = self.tokens.place(&names);
+            let expires = contact.params.get("expires");
+            let asked = expires.and_then(|text| text.parse().ok()).or(default);
+            contact.params.remove("expires");
+            registration.contacts.push(Place {
+                token,
+                contact,
+                asked,
+            });
+        }
+    }
+
+    /// The registrar has answered: in Contact mode its Contacts become the browser's own again.
     pub(super) fn registered(
         &mut self,
         context: &mut Context,
@@ -96,8 +161,8 @@ impl Edge {
                 .and_then(|text| text.parse().ok());
             let default = default.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
             let mut alive = Vec::new();
-            for contact in Contact::all(response).unwrap_or_default() {
-                let Contact::Address(contact) = contact else {
+            for value in response.values(HeaderName::Contact) {
+                let Some(contact) = NameAddr::parse(value) else {
                     continue;
                 };
                 let expires = contact
@@ -105,41 +170,55 @@ impl Edge {
                     .get("expires")
                     .and_then(|text| text.parse().ok());
                 let expires: u32 = expires.unwrap_or(default);
-                let token = token_of(&contact.uri).unwrap_or_default();
-                let original = self.original(now, registration, &token);
-                if original.is_some() && expires > 0 {
-                    alive.push((token, expires));
+                let place = self.place_of(now, registration, &contact);
+                if let Some(place) = place.as_ref().filter(|_| expires > 0) {
+                    alive.push((place.token.clone(), expires));
                 }
-                let mut shown = original.unwrap_or(contact);
-                shown.params.set("expires", Some(&expires.to_string()));
-                answer.push(HeaderName::Contact, shown.to_string());
+                let shown = match (registration.mode, place) {
+                    (Mode::Contact, Some(place)) => shown(place, expires),
+                    (Mode::Contact, None) => with_expires(contact, expires),
+                    // The browser looks for its Contact as it gave it.
+                    (Mode::Path, _) => value.to_owned(),
+                };
+                answer.push(HeaderName::Contact, shown);
             }
-            self.bind(context, now, registration, &alive);
+            self.bind(context, now, registration, &alive, response);
+            if !response.lists_token(HeaderName::Require, "outbound")
+                || registration.mode == Mode::Contact
+            {
+                // RFC 5626 section 5.4: without outbound nobody watches the flow.
+                answer.remove(HeaderName::FlowTimer);
+            }
         }
-        let name = context
-            .config
-            .trunks
-            .get(registration.trunk)
-            .map(|trunk| trunk.name.clone());
-        context.log(LogLine::Registration {
-            address_of_record: registration.address_of_record.clone(),
-            status,
-            registrar: name.unwrap_or_default(),
-        });
+        log(context, registration, status);
     }
 
-    /// The browser's Contact behind a token: of this registration, or of an earlier one.
-    fn original(&self, now: Instant, registration: &Registration, token: &str) -> Option<NameAddr> {
-        let own = registration
-            .contacts
-            .iter()
-            .find(|(known, _)| known == token);
-        let own = own.map(|(_, contact)| contact.clone());
-        own.or_else(|| {
-            self.bindings
-                .get(now, token)
-                .map(|binding| binding.contact.clone())
-        })
+    /// The browser's Contact behind one of the registrar's: of this registration, or of an earlier
+    /// one in Contact mode.
+    fn place_of(
+        &self,
+        now: Instant,
+        registration: &Registration,
+        contact: &NameAddr,
+    ) -> Option<Place> {
+        let mut own = registration.contacts.iter();
+        match registration.mode {
+            Mode::Path => own
+                .find(|place| is_same_place(&place.contact, contact))
+                .cloned(),
+            Mode::Contact => {
+                let token = token_in(&contact.uri)?;
+                if let Some(place) = own.find(|place| place.token == token) {
+                    return Some(place.clone());
+                }
+                let binding = self.bindings.get(now, token)?;
+                Some(Place {
+                    token: token.to_owned(),
+                    contact: binding.contact.clone(),
+                    asked: None,
+                })
+            }
+        }
     }
 
     fn bind(
@@ -148,57 +227,211 @@ impl Edge {
         now: Instant,
         registration: &Registration,
         alive: &[(String, u32)],
+        response: &Message,
     ) {
-        for (token, contact) in &registration.contacts {
-            let Some((_, expires)) = alive.iter().find(|(known, _)| known == token) else {
-                self.bindings.remove(token);
+        let associated = response
+            .values(HeaderName::PAssociatedUri)
+            .filter_map(address_of_record)
+            .take(ROUTES_PER_BINDING_MAX);
+        let associated: Vec<String> = associated.collect();
+        let service_route = response.values(HeaderName::ServiceRoute);
+        let service_route: Vec<String> = service_route
+            .take(ROUTES_PER_BINDING_MAX)
+            .map(str::to_owned)
+            .collect();
+        if registration.removes_all {
+            let user = &registration.address_of_record;
+            self.bindings.remove_user(registration.trunk, user);
+        }
+        for place in &registration.contacts {
+            let Some((_, expires)) = alive.iter().find(|(known, _)| *known == place.token) else {
+                self.bindings.remove(&place.token);
                 continue;
             };
+            // At most 2^32 seconds (RFC 3261 section 20.19): no clock ends before.
+            let granted = Duration::from_secs(u64::from(*expires));
             let binding = Binding {
                 connection: registration.connection,
                 is_connected: context.connections.contains_key(&registration.connection),
-                contact: contact.clone(),
+                contact: place.contact.clone(),
                 address_of_record: registration.address_of_record.clone(),
+                associated: associated.clone(),
+                service_route: service_route.clone(),
                 trunk: registration.trunk,
-                // At most 2^32 seconds (RFC 3261 section 20.19): no clock ends before.
-                expires_at: now + Duration::from_secs(u64::from(*expires)),
+                mode: registration.mode,
+                last: registration.last.clone(),
+                granted,
+                expires_at: now + granted,
             };
-            if let Some(old) = self.bindings.insert(now, token.clone(), binding) {
+            if let Some(old) = self.bindings.insert(now, place.token.clone(), binding) {
                 self.moved.push((old, registration.connection));
             }
         }
     }
+
+    /// Answers a refresh by itself (a mid-registrar): the registration at the carrier is to last
+    /// longer than the browser's, more than half of it is left, and nothing has changed. The
+    /// connection is the one that proved who it is.
+    fn refresh_here(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        request: &Incoming,
+        registration: &Registration,
+        realm: &RealmConfig,
+    ) -> bool {
+        let [place] = registration.contacts.as_slice() else {
+            return false;
+        };
+        let asked = place.asked.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
+        let binding = self.bindings.get(now, &place.token).filter(|binding| {
+            let left = binding.expires_at - now;
+            binding.connection == registration.connection
+                && binding.is_connected
+                && binding.mode == Mode::Contact
+                && binding.contact == place.contact
+                && left > binding.granted / 2
+                && left >= Duration::from_secs(u64::from(asked))
+        });
+        let throttles = registration.mode == Mode::Contact && realm.upstream_expires.is_some();
+        let Some(binding) = binding.filter(|_| throttles && asked > 0) else {
+            return false;
+        };
+        let mut response = context.response(&request.message, 200);
+        let contact = with_expires(place.contact.clone(), asked);
+        response.push(HeaderName::Contact, contact);
+        for route in &binding.service_route {
+            response.push(HeaderName::ServiceRoute, route.as_str());
+        }
+        for identity in &binding.associated {
+            response.push(HeaderName::PAssociatedUri, format!("<sip:{identity}>"));
+        }
+        context.respond(now, request.transaction, response);
+        log(context, registration, 200);
+        true
+    }
 }
 
-/// Our Contact for a browser's: the token is the same each time the same tab registers the same
-/// address, so that coming back renews a binding rather than adds one.
-fn ours(context: &Context, registration: &mut Registration, contact: NameAddr) -> String {
-    let mut contact = contact;
-    let instance = contact.params.get("+sip.instance").map(str::to_owned);
-    let tab = instance.unwrap_or_else(|| contact.uri.to_string());
-    let token = context.keyed("contact", &[&registration.address_of_record, &tab]);
-    let user = registration.address_of_record.rsplit_once('@');
-    let user = user.map(|(user, _)| user).unwrap_or_default();
-    let host = context.trunk_side_host();
-    let mut shown = format!(
-        "<sip:{}{TOKEN_MARK}{token}@{host}>",
-        crate::sip::uri::escape_user(user)
-    );
-    for name in ["expires", "q"] {
-        if let Some(value) = contact.params.get(name) {
-            shown.push_str(&format!(";{name}={value}"));
-        }
+fn log(context: &mut Context, registration: &Registration, status: u16) {
+    let name = context
+        .config
+        .trunks
+        .get(registration.trunk)
+        .map(|trunk| trunk.name.clone());
+    context.log(LogLine::Registration {
+        address_of_record: registration.address_of_record.clone(),
+        status,
+        registrar: name.unwrap_or_default(),
+    });
+}
+
+/// The settings of the user's realm; those of an empty one if there is none.
+pub(super) fn realm_of(context: &Context, address_of_record: &str) -> RealmConfig {
+    let domain = address_of_record.rsplit_once('@');
+    let realm = domain.and_then(|(_, domain)| context.config.realm_of_domain(domain));
+    realm.cloned().unwrap_or_default()
+}
+
+/// How this REGISTER is passed on; `None` if the browser must know Path, and does not.
+fn mode_of(realm: &RealmConfig, request: &Message) -> Option<Mode> {
+    let knows_path = request.lists_token(HeaderName::Supported, "path");
+    match (realm.registration, realm.without_path) {
+        (Mode::Contact, _) => Some(Mode::Contact),
+        (Mode::Path, _) if knows_path => Some(Mode::Path),
+        (Mode::Path, WithoutPath::Add) => Some(Mode::Path),
+        (Mode::Path, WithoutPath::Contact) => Some(Mode::Contact),
+        (Mode::Path, WithoutPath::Refuse) => None,
     }
-    contact.params.remove("expires");
-    registration.contacts.push((token, contact));
+}
+
+/// Does the browser register a flow of an instance (RFC 5626 section 4.2)?
+fn wants_outbound(contacts: &[Contact]) -> bool {
+    contacts.iter().any(|contact| match contact {
+        Contact::Star => false,
+        Contact::Address(contact) => {
+            contact.params.has("reg-id") && contact.params.has("+sip.instance")
+        }
+    })
+}
+
+/// The same URI, and the same flow of it.
+fn is_same_place(own: &NameAddr, given: &NameAddr) -> bool {
+    own.uri.is_equivalent(&given.uri) && own.params.get("reg-id") == given.params.get("reg-id")
+}
+
+/// Puts our Contacts in the place of the browser's.
+fn show_ours(
+    context: &Context,
+    registration: &Registration,
+    contacts: &[Contact],
+    realm: &RealmConfig,
+    onward: &mut Message,
+) {
+    onward.remove(HeaderName::Contact);
+    let mut places = registration.contacts.iter();
+    for contact in contacts {
+        let value = match contact {
+            Contact::Star => Some("*".to_owned()),
+            Contact::Address(contact) => places
+                .next()
+                .map(|place| ours(context, registration, place, contact, realm)),
+        };
+        onward.push(HeaderName::Contact, value.unwrap_or_default());
+    }
+    strip_options(onward);
+}
+
+/// Our Contact for a browser's.
+fn ours(
+    context: &Context,
+    registration: &Registration,
+    place: &Place,
+    contact: &NameAddr,
+    realm: &RealmConfig,
+) -> String {
+    let uri = contact_of(context, &registration.address_of_record, &place.token);
+    let mut shown = format!("<{uri}>");
+    let upstream = realm.upstream_expires.map_or(0, |time| time.as_secs());
+    let upstream = u32::try_from(upstream).unwrap_or(u32::MAX);
+    let asked = place.asked.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
+    if asked > 0 && asked < upstream {
+        shown.push_str(&format!(";expires={upstream}"));
+    } else if let Some(expires) = contact.params.get("expires") {
+        shown.push_str(&format!(";expires={expires}"));
+    }
+    if let Some(q) = contact.params.get("q") {
+        shown.push_str(&format!(";q={q}"));
+    }
     shown
 }
 
-/// The token in the user part of a URI of ours.
-pub(crate) fn token_of(uri: &Uri) -> Option<String> {
-    let user = uri.user_decoded()?;
-    user.rsplit_once(TOKEN_MARK)
-        .map(|(_, token)| token.to_owned())
+/// Our URI for one place of a user, as carriers see it.
+pub(crate) fn contact_of(context: &Context, address_of_record: &str, token: &str) -> String {
+    let user = address_of_record.rsplit_once('@');
+    let user = user.map(|(user, _)| user).unwrap_or_default();
+    let user = crate::sip::uri::escape_user(user);
+    let host = context.trunk_side_host();
+    format!("sip:{user}{TOKEN_MARK}{token}@{host}")
+}
+
+/// The text in the user part of a URI of ours that should be a token.
+pub(crate) fn token_in(uri: &Uri) -> Option<&str> {
+    let user = uri.user.as_deref()?;
+    Some(
+        user.rsplit_once(TOKEN_MARK)
+            .map_or(user, |(_, token)| token),
+    )
+}
+
+/// What the browser sees of its own Contact: not more time than it asked for.
+fn shown(place: Place, granted: u32) -> String {
+    let expires = place.asked.map_or(granted, |asked| granted.min(asked));
+    with_expires(place.contact, expires)
+}
+
+fn with_expires(mut contact: NameAddr, expires: u32) -> String {
+    contact.params.set("expires", Some(&expires.to_string()));
+    contact.to_string()
 }
 
 fn strip_options(onward: &mut Message) {

@@ -24,6 +24,20 @@ use crate::token::{Identity, Tokens};
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE, PRACK";
+/// Methods that it passes on besides, outside of calls.
+const ALLOW_OUTSIDE_OF_CALLS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"];
+/// Option tags that this server knows, as `Supported` says.
+pub(crate) const SUPPORTED: &str = "timer, path";
+
+/// `Allow` outside of a call.
+pub(crate) fn allow() -> String {
+    let is_new = |method: &&str| !ALLOW.split(", ").any(|known| known == *method);
+    let more = ALLOW_OUTSIDE_OF_CALLS.into_iter().filter(is_new);
+    std::iter::once(ALLOW)
+        .chain(more)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
 
 /// Host name in Via and Contact towards browsers, who never resolve it (RFC 7118 section B.1):
 /// they answer on the connection that the request came on.
@@ -100,7 +114,8 @@ impl Context {
             response.set(HeaderName::To, format!("{to};tag={}", self.token()));
         }
         match status {
-            405 | 501 => response.push(HeaderName::Allow, ALLOW),
+            405 | 501 if request.to_tag().is_some() => response.push(HeaderName::Allow, ALLOW),
+            405 | 501 => response.push(HeaderName::Allow, allow()),
             503 => response.push(HeaderName::RetryAfter, RETRY_AFTER_S.to_string()),
             _ => {}
         }

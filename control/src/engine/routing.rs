@@ -9,13 +9,13 @@ use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
 use crate::call::setup::Target;
 use crate::edge::address_of_record;
-use crate::edge::register::token_of;
+use crate::edge::route::Routes;
 use crate::lines;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
 use crate::trunk;
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
-type NoRoute = (u16, &'static str);
+pub(super) type NoRoute = (u16, &'static str);
 
 impl Engine {
     /// A new request.
@@ -26,7 +26,7 @@ impl Engine {
         let request = if request.message.to_tag().is_some() {
             match self.calls.dialog_request(&mut self.context, now, request) {
                 None => return,
-                Some(request) if request.method() == Method::Register => request,
+                Some(request) if !belongs_to_calls(&request.method()) => request,
                 Some(request) => {
                     return self.context.refuse(now, &request, 481, "no such dialog");
                 }
@@ -52,19 +52,18 @@ impl Engine {
         match request.method() {
             Method::Register => self.register(now, request),
             Method::Invite => self.invite_from_browser(now, connection, request),
-            Method::Message => self.message_from_browser(now, connection, request),
             Method::Options => self.options_from_browser(now, connection, request),
-            Method::Ack
-            | Method::Bye
-            | Method::Cancel
+            Method::Message
             | Method::Info
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
-            | Method::Update
             | Method::Publish
-            | Method::Other(_) => self.not_allowed(now, &request),
+            | Method::Other(_) => self.pass_from_browser(now, connection, request),
+            Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Update => {
+                self.context
+                    .refuse(now, &request, 481, "outside of a dialog");
+            }
         }
     }
 
@@ -79,27 +78,22 @@ impl Engine {
                 }
                 Err((status, reason)) => self.context.refuse(now, &request, status, reason),
             },
-            Method::Message => match self.browser_for(now, trunk, &request.message) {
-                Ok(to) => {
-                    let uri = Some(to.request_uri.as_str());
-                    self.edge
-                        .relay(&mut self.context, now, request, to.peer, uri);
-                }
-                Err((status, reason)) => self.context.refuse(now, &request, status, reason),
-            },
-            Method::Options => self.answer_options(now, &request),
-            Method::Ack
-            | Method::Register
-            | Method::Bye
-            | Method::Cancel
+            Method::Options => self.options_from_trunk(now, trunk, request),
+            Method::Message
             | Method::Info
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
-            | Method::Update
             | Method::Publish
-            | Method::Other(_) => self.not_allowed(now, &request),
+            | Method::Other(_) => self.pass_from_trunk(now, trunk, request),
+            Method::Register => {
+                self.context
+                    .refuse(now, &request, 405, "carriers do not register here");
+            }
+            Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Update => {
+                self.context
+                    .refuse(now, &request, 481, "outside of a dialog");
+            }
         }
     }
 
@@ -128,24 +122,11 @@ impl Engine {
         }
     }
 
-    fn message_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
-        match self.route_from_browser(now, connection, &request) {
-            Ok(Some(Target::Leg(to))) => {
-                let uri = Some(to.request_uri.as_str());
-                self.edge
-                    .relay(&mut self.context, now, request, to.peer, uri);
-            }
-            Ok(Some(Target::Echo)) => {
-                let response = self.context.response(&request.message, 200);
-                self.context.respond(now, request.transaction, response);
-            }
-            Ok(None) => {}
-            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
-        }
-    }
-
     /// OPTIONS to a user goes where a call to it would go; one to us is answered here.
     fn options_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
+        if request.message.to_tag().is_some() {
+            return self.pass_from_browser(now, connection, request);
+        }
         let uri = request.message.request_uri().and_then(Uri::parse);
         let user = uri.as_ref().is_some_and(|uri| uri.user.is_some());
         let hops = crate::call::setup::hops_left(&request.message);
@@ -153,29 +134,36 @@ impl Engine {
         if !user || hops == 0 || trunk.is_none() {
             return self.answer_options(now, &request);
         }
-        self.message_from_browser(now, connection, request);
+        self.pass_from_browser(now, connection, request);
+    }
+
+    /// OPTIONS to a registered browser goes to it; all others ask whether we are in service.
+    fn options_from_trunk(&mut self, now: Instant, trunk: usize, request: Incoming) {
+        if request.message.to_tag().is_some() {
+            return self.pass_from_trunk(now, trunk, request);
+        }
+        let message = &request.message;
+        let routes = Routes::of(&self.context, &self.edge.tokens, message);
+        let found = routes.map(|routes| self.found(now, trunk, message, &routes));
+        let hops = crate::call::setup::hops_left(message);
+        match found {
+            None | Some(Ok(None)) => self.answer_options(now, &request),
+            Some(_) if hops == 0 => self.answer_options(now, &request),
+            Some(_) => self.pass_from_trunk(now, trunk, request),
+        }
     }
 
     fn answer_options(&mut self, now: Instant, request: &Incoming) {
         let mut response = self.context.response(&request.message, 200);
-        response.push(HeaderName::Allow, super::context::ALLOW);
+        response.push(HeaderName::Allow, super::context::allow());
         response.push(HeaderName::Accept, "application/sdp");
+        response.push(HeaderName::Supported, super::context::SUPPORTED);
         self.context.respond(now, request.transaction, response);
-    }
-
-    fn not_allowed(&mut self, now: Instant, request: &Incoming) {
-        let status = if matches!(request.method(), Method::Other(_)) {
-            501
-        } else {
-            405
-        };
-        self.context
-            .refuse(now, request, status, "method not taken");
     }
 
     /// Where a browser's request goes, once it is proven whose it is. `None` if a challenge has
     /// been sent.
-    fn route_from_browser(
+    pub(super) fn route_from_browser(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -196,13 +184,8 @@ impl Engine {
                 .header(HeaderName::From)
                 .and_then(address_of_record);
             let user = user.unwrap_or_default();
-            if !self
-                .edge
-                .bindings
-                .is_registered(now, connection, trunk, &user)
-            {
-                return Err((403, "not registered at the trunk on this connection"));
-            }
+            let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
+            registered.ok_or((403, "not registered at the trunk on this connection"))?;
             return self.to_trunk(trunk, &from, uri, None).map(Some);
         }
         if !self.is_domain_of_lines(&from.uri.host) {
@@ -286,7 +269,7 @@ impl Engine {
 
     /// The browser that a carrier's request is for: by the token of its registration, or by the
     /// number of a line.
-    fn browser_for(
+    pub(super) fn browser_for(
         &self,
         now: Instant,
         trunk: usize,
@@ -298,28 +281,21 @@ impl Engine {
             .ok_or((416, "no sip URI"))?;
         let from = request.header(HeaderName::From).and_then(NameAddr::parse);
         let from = from.ok_or((400, "From not understood"))?;
-        let Some(token) = token_of(&uri) else {
+        let routes = Routes::of(&self.context, &self.edge.tokens, request)
+            .ok_or((400, "Route not understood"))?;
+        let Some(found) = self.found(now, trunk, request, &routes)? else {
             let number = uri.user_decoded().unwrap_or_default();
             if lines::find(&self.context.config.lines, &number).is_none() {
                 return Err((404, "no such user"));
             }
             return self.to_line(now, &from, &number);
         };
-        let binding = self
-            .edge
-            .bindings
-            .get(now, &token)
-            .filter(|b| b.trunk == trunk);
-        let binding = binding.ok_or((404, "no such registration"))?;
-        if !binding.is_connected {
-            return Err((480, "the browser is away"));
-        }
-        let to = binding.address_of_record.rsplit_once('@');
+        let to = found.place.address_of_record.rsplit_once('@');
         let to = to.map(|(user, domain)| Uri::sip(Some(user), domain, None));
         Ok(OutgoingInvite {
             side: Side::Browser,
-            peer: Peer::WebSocket(binding.connection),
-            request_uri: binding.contact.uri.to_string(),
+            peer: Peer::WebSocket(found.connection),
+            request_uri: found.uri,
             from: plain_address(&from, None),
             to: NameAddr::new(to.unwrap_or(uri)).to_string(),
         })
@@ -328,6 +304,27 @@ impl Engine {
     fn is_domain_of_lines(&self, domain: &str) -> bool {
         let config = &self.context.config;
         !config.lines.entries.is_empty() && config.lines.domain.eq_ignore_ascii_case(domain)
+    }
+}
+
+/// Requests of INVITE dialogs: outside of one that is known, nobody takes them.
+const fn belongs_to_calls(method: &Method) -> bool {
+    match method {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Prack
+        | Method::Update => true,
+        Method::Register
+        | Method::Options
+        | Method::Info
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Refer
+        | Method::Message
+        | Method::Publish
+        | Method::Other(_) => false,
     }
 }
 

@@ -1,14 +1,14 @@
 //! `[[trunk]]` and `[[realm]]`
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use toml::Spanned;
 
 use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
-use crate::config::{
-    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, Registration, TrunkConfig, file,
-};
+use crate::config::file::At;
+use crate::config::{CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, TrunkConfig, file};
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
     let target = source.host_port("target", &trunk.target, SIP_PORT)?;
@@ -182,11 +182,19 @@ pub(super) fn realms(
             let what = format!("there is no trunk named `{name}`");
             return Err(source.error(&realm.trunk, what, &remedy));
         };
-        let registration = realm.registration.unwrap_or(Registration::Contact);
+        let seconds = |key: &str, at: &At<u32>| match at {
+            None => Ok(None),
+            Some(_) => source
+                .positive(key, at, 1)
+                .map(|seconds| Some(Duration::from_secs(u64::from(seconds)))),
+        };
         checked.push(RealmConfig {
             domain,
             trunk,
-            registration,
+            registration: realm.registration.unwrap_or_default(),
+            without_path: realm.without_path.unwrap_or_default(),
+            upstream_expires: seconds("upstream_expires_s", &realm.upstream_expires_s)?,
+            unregister_after: seconds("unregister_after_s", &realm.unregister_after_s)?,
         });
     }
     Ok(checked)

@@ -47,6 +47,18 @@ impl Transactions {
         true
     }
 
+    /// Ends a request other than INVITE without an answer: its sender has given up by now (RFC
+    /// 4320 section 4.2). What is repeated of it later is a new request.
+    pub fn abandon(&mut self, transaction: ServerTransactionId) {
+        if self
+            .servers
+            .get(&transaction)
+            .is_some_and(|server| matches!(server.machine, ServerMachine::Other(_)))
+        {
+            self.remove_server(transaction);
+        }
+    }
+
     /// Answers a request without a transaction, for example one that [`Message::salvage`] has
     /// read. The To tag is added; nothing is sent to an ACK or a response.
     pub fn send_stateless(

@@ -1,0 +1,315 @@
+//! Where a request goes that the edge proxy passes on: everything but INVITE and what belongs to
+//! its dialogs.
+
+use std::time::Instant;
+
+use super::Engine;
+use super::context::{Context, Incoming};
+use super::input::{ConnectionId, Peer};
+use super::routing::NoRoute;
+use crate::call::setup::Target;
+use crate::config::Registration as Mode;
+use crate::edge::binding::Binding;
+use crate::edge::register::token_in;
+use crate::edge::route::{self, Routes};
+use crate::edge::token::{FlowToken, Token};
+use crate::edge::{Onward, Place, Way, address_of_record, dead_flow};
+use crate::sip::{HeaderName, Message, Method, Uri};
+use crate::trunk;
+
+/// What a token in a carrier's request leads to.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) connection: ConnectionId,
+    /// Request-URI towards the browser.
+    pub(super) uri: String,
+    /// Empty if the flow has no registration any more.
+    pub(super) place: Place,
+}
+
+impl Engine {
+    /// A request of a browser that is no INVITE and outside of INVITE dialogs.
+    pub(super) fn pass_from_browser(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        request: Incoming,
+    ) {
+        match self.way_from_browser(now, connection, &request) {
+            Ok(Some(onward)) => self.edge.relay(&mut self.context, now, request, onward),
+            Ok(None) => {}
+            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+        }
+    }
+
+    /// A request of a carrier that is no INVITE and outside of INVITE dialogs.
+    pub(super) fn pass_from_trunk(&mut self, now: Instant, trunk: usize, request: Incoming) {
+        match self.way_from_trunk(now, trunk, &request.message) {
+            Ok(onward) => self.edge.relay(&mut self.context, now, request, onward),
+            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+        }
+    }
+
+    /// `None` if the request has been answered.
+    fn way_from_browser(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        request: &Incoming,
+    ) -> Result<Option<Onward>, NoRoute> {
+        let message = &request.message;
+        let routes = Routes::from_browser(&self.context, &self.edge.tokens, message)
+            .ok_or((400, "Route not understood"))?;
+        let user = message.header(HeaderName::From).and_then(address_of_record);
+        let user = user.unwrap_or_default();
+        let trunk = user
+            .rsplit_once('@')
+            .and_then(|(_, domain)| self.context.config.trunk_of_domain(domain));
+        let registered = trunk.and_then(|trunk| {
+            let found = self.edge.bindings.of_user(now, connection, trunk, &user);
+            found.map(|(token, binding)| (token.to_owned(), binding.clone()))
+        });
+        if message.to_tag().is_some() {
+            // In a dialog that we are on the route of, and only there.
+            let found = registered.filter(|_| routes.token.is_some());
+            let (token, binding) = found.ok_or((481, "no such dialog"))?;
+            return self
+                .onward_to_trunk(&token, &binding, None, routes.onward)
+                .map(Some);
+        }
+        let Some((token, binding)) = registered else {
+            return self.way_of_line(now, connection, request, &routes);
+        };
+        let routes = allowed_routes(routes.onward, &binding)?;
+        let uri = message.request_uri().and_then(Uri::parse);
+        let mut uri = uri.ok_or((416, "no URI"))?;
+        if route::is_ours(&self.context, &uri) {
+            return Err((482, "the request would come back"));
+        }
+        let has_transport = uri.params.remove("transport");
+        let uri = has_transport.then(|| uri.to_string());
+        self.onward_to_trunk(&token, &binding, uri, routes)
+            .map(Some)
+    }
+
+    fn onward_to_trunk(
+        &self,
+        token: &str,
+        binding: &Binding,
+        request_uri: Option<String>,
+        routes: Vec<String>,
+    ) -> Result<Onward, NoRoute> {
+        let trunk = self.context.config.trunks.get(binding.trunk);
+        let address = trunk.and_then(trunk::address);
+        let address = address.ok_or((503, "trunk has no address"))?;
+        Ok(Onward {
+            to: Peer::Udp(address),
+            way: Way::ToTrunk(place(token, binding)),
+            request_uri,
+            routes,
+        })
+    }
+
+    /// Lines send messages and ask for options; they take part in no dialogs but calls.
+    fn way_of_line(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        request: &Incoming,
+        routes: &Routes,
+    ) -> Result<Option<Onward>, NoRoute> {
+        if !routes.onward.is_empty() {
+            return Err((403, "Route leads elsewhere"));
+        }
+        let target = self.route_from_browser(now, connection, request)?;
+        match target {
+            None => Ok(None),
+            Some(Target::Echo) => {
+                let response = self.context.response(&request.message, 200);
+                self.context.respond(now, request.transaction, response);
+                Ok(None)
+            }
+            Some(Target::Leg(to)) => match request.method() {
+                Method::Message | Method::Options | Method::Info => Ok(Some(Onward {
+                    to: to.peer,
+                    way: Way::Line,
+                    request_uri: Some(to.request_uri),
+                    routes: Vec::new(),
+                })),
+                Method::Invite
+                | Method::Ack
+                | Method::Bye
+                | Method::Cancel
+                | Method::Register
+                | Method::Prack
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Refer
+                | Method::Update
+                | Method::Publish
+                | Method::Other(_) => Err((405, "method not taken by lines")),
+            },
+        }
+    }
+
+    fn way_from_trunk(
+        &self,
+        now: Instant,
+        trunk: usize,
+        message: &Message,
+    ) -> Result<Onward, NoRoute> {
+        let routes = Routes::of(&self.context, &self.edge.tokens, message)
+            .ok_or((400, "Route not understood"))?;
+        if let Some(found) = self.found(now, trunk, message, &routes)? {
+            return Ok(Onward {
+                to: Peer::WebSocket(found.connection),
+                way: Way::ToBrowser(found.place),
+                request_uri: Some(found.uri),
+                routes: Vec::new(),
+            });
+        }
+        if message.to_tag().is_some() {
+            return Err((481, "no such dialog"));
+        }
+        // A carrier that knows its users, but does not say which of their places it means.
+        let uri = message.request_uri().and_then(Uri::parse);
+        let user = uri.as_ref().and_then(Uri::user_decoded);
+        let domain = self.context.config.trunks.get(trunk);
+        if let (Some(user), Some(domain)) = (user, domain.map(|trunk| trunk.domain.as_str())) {
+            let user = format!("{user}@{domain}");
+            if let Some((token, binding)) = self.edge.bindings.of_address(now, trunk, &user) {
+                let found = found_at(&self.context, token, binding, None)?;
+                return Ok(Onward {
+                    to: Peer::WebSocket(found.connection),
+                    way: Way::ToBrowser(found.place),
+                    request_uri: Some(found.uri),
+                    routes: Vec::new(),
+                });
+            }
+        }
+        let to = self.browser_for(now, trunk, message);
+        if to.is_err() && self.edge.goes_in_circles(&self.context, message) {
+            return Err((482, "the request has been here before"));
+        }
+        let to = to?;
+        Ok(Onward {
+            to: to.peer,
+            way: Way::Line,
+            request_uri: Some(to.request_uri),
+            routes: Vec::new(),
+        })
+    }
+
+    /// The browser that a token in a carrier's request leads to: in Route, which was our Path or
+    /// Record-Route, or in the Request-URI, which was our Contact. `None` if there is no token.
+    pub(super) fn found(
+        &self,
+        now: Instant,
+        trunk: usize,
+        message: &Message,
+        routes: &Routes,
+    ) -> Result<Option<Found>, NoRoute> {
+        let uri = message.request_uri().unwrap_or_default();
+        match &routes.token {
+            Some(Token::Flow(flow)) => self.at_flow(now, trunk, flow, uri).map(Some),
+            Some(Token::Place(token)) => {
+                let binding = self.edge.bindings.get(now, token);
+                let binding = binding.filter(|binding| binding.trunk == trunk);
+                let binding = binding.ok_or((430, "the registration is gone"))?;
+                // In Contact mode the Request-URI is ours too.
+                let own = (binding.mode == Mode::Path).then_some(uri);
+                found_at(&self.context, token, binding, own).map(Some)
+            }
+            None => self.at_contact(now, trunk, uri),
+        }
+    }
+
+    /// In Path mode: the flow must stand; the Request-URI is the browser's own.
+    fn at_flow(
+        &self,
+        now: Instant,
+        trunk: usize,
+        flow: &FlowToken,
+        uri: &str,
+    ) -> Result<Found, NoRoute> {
+        if flow.trunk != trunk {
+            return Err((403, "token of another trunk"));
+        }
+        let connection = flow.connection;
+        let connection = connection.filter(|id| self.context.connections.contains_key(id));
+        let connection = connection.ok_or((dead_flow(Mode::Path), "the flow is gone"))?;
+        let named = Uri::parse(uri);
+        let is_named = |binding: &Binding| {
+            named
+                .as_ref()
+                .is_some_and(|uri| binding.contact.uri.is_equivalent(uri))
+        };
+        let mut here = self.edge.bindings.on_connection(now, connection);
+        let here = here.find(|(_, binding)| binding.trunk == trunk && is_named(binding));
+        Ok(Found {
+            connection,
+            uri: uri.to_owned(),
+            place: here.map_or_else(
+                || Place {
+                    token: self.edge.tokens.flow(connection, trunk),
+                    mode: Mode::Path,
+                    address_of_record: String::new(),
+                },
+                |(token, binding)| place(token, binding),
+            ),
+        })
+    }
+
+    /// In Contact mode: the user part of the Request-URI.
+    fn at_contact(&self, now: Instant, trunk: usize, uri: &str) -> Result<Option<Found>, NoRoute> {
+        let uri = Uri::parse(uri).ok_or((416, "no sip URI"))?;
+        let Some(text) = token_in(&uri) else {
+            return Ok(None);
+        };
+        let Some(Token::Place(token)) = self.edge.tokens.read(text) else {
+            return Ok(None);
+        };
+        match self.edge.bindings.get(now, &token) {
+            Some(binding) if binding.trunk == trunk => {
+                found_at(&self.context, &token, binding, None).map(Some)
+            }
+            Some(_) => Err((404, "registration at another trunk")),
+            None => Err((dead_flow(Mode::Contact), "the registration is gone")),
+        }
+    }
+}
+
+/// The browser of a binding, if it is there. `uri` is what it is asked for, if that is not its
+/// registered Contact.
+fn found_at(
+    context: &Context,
+    token: &str,
+    binding: &Binding,
+    uri: Option<&str>,
+) -> Result<Found, NoRoute> {
+    if !binding.is_connected || !context.connections.contains_key(&binding.connection) {
+        return Err((dead_flow(binding.mode), "the browser is away"));
+    }
+    Ok(Found {
+        connection: binding.connection,
+        uri: uri.map_or_else(|| binding.contact.uri.to_string(), str::to_owned),
+        place: place(token, binding),
+    })
+}
+
+fn place(token: &str, binding: &Binding) -> Place {
+    Place {
+        token: token.to_owned(),
+        mode: binding.mode,
+        address_of_record: binding.address_of_record.clone(),
+    }
+}
+
+/// What a browser may preload into Route (RFC 3261 section 16.4, RFC 3608): the way that its
+/// registrar named, or nothing. We are no open relay.
+fn allowed_routes(given: Vec<String>, binding: &Binding) -> Result<Vec<String>, NoRoute> {
+    if given.is_empty() || given == binding.service_route {
+        return Ok(binding.service_route.clone());
+    }
+    Err((403, "Route leads elsewhere"))
+}
