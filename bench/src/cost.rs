@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::generator::{Lane, Offer};
 use crate::media::{Place, Site, core_map};
 use crate::report::{About, about_path, median, note, write_json};
-use crate::scenario::{Direction, Scenario, Target};
+use crate::scenario::{DEFAULT_IO, Direction, Scenario, Target};
 use crate::step::{Step, float};
 use crate::subject::{CHURN_SLOTS, RINGWAY_THREAD};
 use crate::syscalls::Watch;
@@ -94,6 +94,7 @@ impl CostArguments {
             worker_core: self.worker_core,
             generator_core: self.generator_core,
             share_cores: false,
+            io: DEFAULT_IO.to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@ mod environment;
 mod generator;
 mod media;
 mod network;
+mod options;
 mod page;
 mod report;
 mod scenario;
@@ -43,6 +44,8 @@ enum Command {
     /// Measures what calls cost: a packet's CPU time by the number of calls, memory of a call, and
     /// how fast calls come and go.
     Cost(Box<cost::CostArguments>),
+    /// Compares settings of the sockets and buffers of ringway, in turns at one rate.
+    Options(Box<options::OptionsArguments>),
     /// Draws results of `media --json` on one HTML page.
     Report(page::ReportArguments),
     /// Lets calls come and go under load, and watches memory and loss.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Media(arguments) => media::run(&arguments),
         Command::Cost(arguments) => cost::run(&arguments),
+        Command::Options(arguments) => options::run(&arguments),
         Command::Report(arguments) => page::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Srtp(arguments) => srtp::run(&arguments),

@@ -1,9 +1,11 @@
 //! What is measured: which traffic, how much of it, and through what.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use crypto::keys::SrtpProfile;
+use dataplane::config::IoConfig;
 use dataplane::io::affinity;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,32 @@ pub(crate) struct Scenario {
     /// are marked as bound by the generator.
     #[arg(long)]
     pub(crate) share_cores: bool,
+    /// How ringway sets up sockets and buffers, where not by default: `no-huge-pages`,
+    /// `no-segmentation`, `no-connect`, `busy-poll-us=N`, several with `+` between them.
+    #[arg(long, default_value = DEFAULT_IO)]
+    pub(crate) io: String,
+}
+
+/// Nothing differs from the default.
+pub(crate) const DEFAULT_IO: &str = "default";
+
+/// What `--io` asks for.
+///
+/// # Errors
+/// A word that is none of those.
+pub(crate) fn read_io(text: &str) -> Result<IoConfig, Failure> {
+    let mut io = IoConfig::default();
+    for word in text.split('+') {
+        match word.split_once('=').unwrap_or((word, "")) {
+            (DEFAULT_IO, "") => {}
+            ("no-huge-pages", "") => io.huge_pages = false,
+            ("no-segmentation", "") => io.segmentation_offload = false,
+            ("no-connect", "") => io.connect_trunks = false,
+            ("busy-poll-us", time) => io.busy_poll = Some(Duration::from_micros(time.parse()?)),
+            _ => return Err(format!("--io: {word} is not known").into()),
+        }
+    }
+    Ok(io)
 }
 
 /// Payloads above this are video, which comes in bursts.
@@ -187,10 +215,20 @@ mod tests {
             worker_core: 0,
             generator_core: 0,
             share_cores,
+            io: DEFAULT_IO.to_owned(),
         };
         assert!(scenario(1, false).check().is_err());
         assert!(scenario(1, true).check().is_ok());
         let cores = affinity::allowed().len();
         assert!(scenario(64, true).worker_cores().all(|core| core < cores));
+    }
+
+    #[test]
+    fn settings_are_read_by_name_and_others_refused() {
+        let io = read_io("no-connect+busy-poll-us=50").unwrap();
+        assert!(!io.connect_trunks && io.huge_pages);
+        assert_eq!(io.busy_poll, Some(Duration::from_micros(50)));
+        assert_eq!(read_io(DEFAULT_IO).unwrap(), IoConfig::default());
+        assert!(read_io("no-sense").is_err() && read_io("busy-poll-us=x").is_err());
     }
 }

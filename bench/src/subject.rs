@@ -15,7 +15,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
-use crate::scenario::{Scenario, Target};
+use crate::scenario::{DEFAULT_IO, Scenario, Target};
 use reflector::Reflecting;
 
 pub(crate) use ringway::{CHURN_SLOTS, THREAD as RINGWAY_THREAD, master_key};
@@ -37,6 +37,9 @@ pub(crate) struct SubjectArguments {
     /// How ringway talks to the kernel.
     #[arg(long)]
     pub(crate) backend: Option<String>,
+    /// How ringway sets up sockets and buffers.
+    #[arg(long, default_value = DEFAULT_IO)]
+    pub(crate) io: String,
 }
 
 /// What a target is asked.
@@ -166,7 +169,8 @@ impl SubjectProcess {
         command
             .args(["subject", target.label(), "--address", &address.to_string()])
             .args(["--cores", &cores.join(",")])
-            .args(["--calls", &scenario.calls.to_string()]);
+            .args(["--calls", &scenario.calls.to_string()])
+            .args(["--io", &scenario.io]);
         if let Some(backend) = backend {
             command.args(["--backend", backend]);
         }

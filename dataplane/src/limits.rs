@@ -56,6 +56,8 @@ pub const PEER_CHANGES_PER_TURN_MAX: usize = PACKETS_PER_TURN_MAX + 2 * COMMANDS
 /// Room for one packet with its receive header and the SRTP tag behind it.
 pub const BUFFER_BYTES: usize = 2048;
 /// Buffers of one worker, power of two (a provided buffer ring): received, being sent, and spare.
+/// 1024 fit the caches better and save 1.5 % of CPU time, but under overload the trunk sockets take
+/// all of them, and the browser socket loses nearly everything.
 pub const BUFFERS_PER_WORKER: usize = 4096;
 /// Of these, kept out of the kernel's reach for datagrams that control sends.
 pub const SPARE_BUFFERS_PER_WORKER: usize = 128;

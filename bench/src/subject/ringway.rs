@@ -8,7 +8,7 @@ use std::time::Duration;
 use crypto::keys::{MasterKey, SrtpKeys, SrtpProfile};
 use crypto::random::Random;
 use dataplane::Dataplane;
-use dataplane::config::{BackendChoice, DataplaneConfig, IoConfig, WorkerConfig};
+use dataplane::config::{BackendChoice, DataplaneConfig, WorkerConfig};
 use dataplane::engine::DropReason;
 use dataplane::link::{
     BrowserFlow, Cname, Command, Event, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
@@ -19,7 +19,7 @@ use dataplane::link::{
 use super::{Churned, OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
 use crate::Failure;
 use crate::clock::now;
-use crate::scenario::Way;
+use crate::scenario::{Way, read_io};
 use crate::stream::{CLOCK_HZ, PAYLOAD_TYPE, rewritten_ssrc};
 
 pub(crate) use churn::CHURN_SLOTS;
@@ -57,7 +57,7 @@ impl Ringway {
                 Some(name) => name.parse()?,
                 None => BackendChoice::Auto,
             },
-            io: IoConfig::default(),
+            io: read_io(&arguments.io)?,
         })?;
         Ok(Self {
             workers: dataplane.workers.clone(),
