@@ -16,10 +16,12 @@ pub(crate) mod join;
 pub(crate) mod leg;
 pub(crate) mod media_events;
 pub(crate) mod outgoing;
+pub(crate) mod refer;
 pub(crate) mod refresh;
 pub(crate) mod reinvite;
 pub(crate) mod reliable;
 pub(crate) mod reoffer;
+pub(crate) mod session_id;
 pub(crate) mod session_timer;
 pub(crate) mod setup;
 pub(crate) mod state;
@@ -38,6 +40,7 @@ use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::CallBegan;
 use crate::sdp::{MediaRoute, OfferPlan, RemoteDescription};
+use crate::sip::Message;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 
 /// Names a call inside the brain.
@@ -105,6 +108,10 @@ pub(crate) struct Call {
     pub(crate) routes: Vec<MediaRoute>,
     /// The carrier has said that its early media are not for the caller (RFC 5009).
     pub(crate) early_media_off: bool,
+    /// What names the call on both legs (RFC 7989).
+    pub(crate) session_ids: session_id::SessionIds,
+    /// REFERs that were passed on.
+    pub(crate) refers: Vec<refer::Refer>,
     /// The latest re-INVITE of ours: its 2xx may be repeated.
     pub(crate) reinvite: Option<ClientTransactionId>,
     /// Requests that were passed on to the other leg and wait for its answer.
@@ -132,6 +139,16 @@ impl Call {
     pub(crate) fn legs(&self) -> impl Iterator<Item = (Party, &Leg)> {
         let callee = self.callee.iter().map(|leg| (Party::Callee, leg));
         std::iter::once((Party::Caller, &self.caller)).chain(callee)
+    }
+
+    /// The callee has said something: its messages and the caller's carry its Session-ID from now
+    /// on.
+    pub(crate) fn note_session_id(&mut self, response: &Message) {
+        self.session_ids.learn(response);
+        self.caller.dialog.session_id = Some(self.session_ids.to_caller());
+        if let Some(leg) = self.callee.as_mut() {
+            leg.dialog.session_id = Some(self.session_ids.to_callee());
+        }
     }
 
     /// Goes on to another state; the table of steps is the law.

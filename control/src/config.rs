@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
+use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
 
 pub use error::ConfigError;
@@ -247,6 +248,12 @@ pub struct CallPolicy {
     /// The shortest session interval that the carrier may ask for, in seconds, at least 90.
     /// Default 90.
     pub min_se_s: u32,
+    /// Headers of INVITEs and their responses that pass both ways beside the usual ones. Default
+    /// none.
+    pub pass_headers: Vec<HeaderName>,
+    /// Whether calls to it carry `P-Asserted-Identity` (RFC 3325) with who calls, as we know it.
+    /// Default true.
+    pub assert_identity: bool,
 }
 
 impl Default for CallPolicy {
@@ -254,6 +261,8 @@ impl Default for CallPolicy {
         Self {
             session_expires_s: SESSION_EXPIRES_DEFAULT_S,
             min_se_s: SESSION_EXPIRES_MIN_S,
+            pass_headers: Vec::new(),
+            assert_identity: true,
         }
     }
 }

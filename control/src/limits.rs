@@ -23,6 +23,10 @@ pub const SESSION_EXPIRES_MIN_S: u32 = 90;
 pub const SESSION_EXPIRES_MAX_S: u32 = 86_400;
 /// The session interval that trunks are asked for, in seconds, unless configured.
 pub const SESSION_EXPIRES_DEFAULT_S: u32 = 1800;
+/// REFERs of a call whose numbers are remembered for their NOTIFYs; the oldest makes room.
+pub const REFERS_PER_CALL_MAX: usize = 8;
+/// Headers that one trunk may pass beside the usual ones.
+pub const PASS_HEADERS_MAX: usize = 32;
 /// Dialogs of one INVITE that are remembered beside the one in use: forks behind a carrier. The
 /// oldest is forgotten; its 2xx is still acknowledged and ended.
 pub const FORKS_PER_CALL_MAX: usize = 16;

@@ -275,6 +275,22 @@ impl Chaos {
                 "<sip:proxy.test;lr>, <sip:second.test;lr>",
             );
         }
+        if self.below(6) == 0 {
+            let number = self.below(4) + 1;
+            response.push(HeaderName::Require, "100rel");
+            response.push(HeaderName::RSeq, number.to_string());
+        }
+        if self.below(6) == 0 {
+            let refresher = *self.pick(&["uac", "uas"]);
+            response.push(
+                HeaderName::SessionExpires,
+                format!("90;refresher={refresher}"),
+            );
+            response.push(HeaderName::MinSe, "120");
+        }
+        if self.below(8) == 0 {
+            response.push(HeaderName::PEarlyMedia, "inactive");
+        }
         self.world.receive(peer, &response);
     }
 
@@ -332,6 +348,20 @@ impl Chaos {
                 body = format!("{}a=sendonly\r\n", body.replace(line, ""));
             }
             request.set_body("application/sdp", body.into());
+        }
+        if method == Method::Refer {
+            request.push(HeaderName::ReferTo, "<sip:carol@carrier.test>");
+        }
+        if method == Method::Prack {
+            let mut answered = self.answered.iter().rev();
+            let last = answered.find(|(_, m)| m.header(HeaderName::RSeq).is_some());
+            let number = last
+                .and_then(|(_, m)| m.header(HeaderName::RSeq))
+                .unwrap_or("1");
+            let cseq = last
+                .and_then(|(_, m)| m.cseq())
+                .map_or(1, |cseq| cseq.number);
+            request.push(HeaderName::RAck, format!("{number} {cseq} INVITE"));
         }
         let peer = if self.below(10) == 0 {
             self.any_peer()
@@ -484,6 +514,7 @@ impl Chaos {
             Method::Options,
             Method::Prack,
             Method::Refer,
+            Method::Notify,
         ];
         self.pick(&methods).clone()
     }

@@ -59,12 +59,13 @@ impl Calls {
         leg.meet_fork(response);
         leg.dialog.learn_from_response(response);
         leg.note_allow(response);
+        let callee = leg.side;
         if let Some(number) = reliable::number_of(response)
             && !reliable::acknowledge(context, now, leg, number)
         {
             return;
         }
-        if let Some(is_off) = early_media_off(leg.side, response)
+        if let Some(is_off) = early_media_off(callee, response)
             && is_off != call.early_media_off
         {
             call.early_media_off = is_off;
@@ -90,7 +91,9 @@ impl Calls {
         answer.set_to_tag(&call.caller.dialog.local_tag);
         answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
         answer.push(HeaderName::Contact, call.caller.contact(context));
-        headers::copy_response(response, &mut answer);
+        headers::copy_response(context, callee, response, &mut answer);
+        call.note_session_id(response);
+        call.caller.dialog.name_session(&mut answer);
         if let Some(text) = &call.answer
             && !call.is_late
             && !call.early_media_off
@@ -129,6 +132,7 @@ impl Calls {
         leg.timer = SessionTimer::granted(response);
         leg.note_allow(response);
         leg.send_ack(context);
+        call.note_session_id(response);
         let was_off = std::mem::take(&mut call.early_media_off);
         if !response.body().is_empty() {
             if let Err(refusal) = connect(context, call, response.body()) {
@@ -215,13 +219,16 @@ impl Calls {
             return;
         };
         leg.invite = Invite::Over;
+        let callee = leg.side;
         if call.state != State::Calling {
             return self.finish_if_done(context, now, id);
         }
         let status = caller_status(call.caller.side, status);
         let mut answer = Message::response_to(&call.invite.message, status, None);
         answer.set_to_tag(&call.caller.dialog.local_tag);
-        headers::copy_response(response, &mut answer);
+        headers::copy_response(context, callee, response, &mut answer);
+        call.note_session_id(response);
+        call.caller.dialog.name_session(&mut answer);
         copy_challenges(response, &mut answer);
         context.respond(now, call.invite.transaction, answer);
         call.caller.invite = Invite::Over;
@@ -347,6 +354,7 @@ pub(crate) fn accept(context: &Context, leg: &mut Leg, request: &Message, text: 
     answer.copy_from(request, HeaderName::RecordRoute);
     answer.push(HeaderName::Contact, leg.contact(context));
     answer.push(HeaderName::Allow, ALLOW);
+    leg.dialog.name_session(&mut answer);
     if matches!(request.method(), Method::Invite | Method::Update) {
         grant_timer(context, leg, request, &mut answer);
     }

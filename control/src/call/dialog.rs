@@ -24,6 +24,8 @@ pub(crate) struct Dialog {
     pub(crate) remote_sequence: Option<u32>,
     /// `RSeq` of the peer's last provisional response that we acknowledged (RFC 3262).
     pub(crate) reliable_sequence: Option<u32>,
+    /// Value of the Session-ID of our messages (RFC 7989).
+    pub(crate) session_id: Option<String>,
 }
 
 /// A request of the peer is out of order (RFC 3261 section 12.2.2).
@@ -48,6 +50,7 @@ impl Dialog {
             local_sequence: 0,
             remote_sequence: sequence(invite),
             reliable_sequence: None,
+            session_id: None,
         })
     }
 
@@ -64,6 +67,7 @@ impl Dialog {
             local_sequence: sequence(response)?,
             remote_sequence: None,
             reliable_sequence: None,
+            session_id: None,
         };
         dialog.learn_from_response(response);
         Some(dialog)
@@ -141,7 +145,15 @@ impl Dialog {
         request.push(HeaderName::To, to);
         request.push(HeaderName::CallId, self.call_id.as_str());
         request.push(HeaderName::CSeq, format!("{sequence} {name}"));
+        self.name_session(&mut request);
         request
+    }
+
+    /// Puts the Session-ID into a message of ours.
+    pub(crate) fn name_session(&self, message: &mut Message) {
+        if let Some(value) = &self.session_id {
+            message.set(HeaderName::SessionId, value.as_str());
+        }
     }
 }
 

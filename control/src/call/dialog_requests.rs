@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::alarms::Alarm;
 use super::answer::{accept, grant_timer};
 use super::end::Cause;
+use super::headers;
 use super::leg::{Leg, Side};
 use super::state::State;
 use super::{CallId, Calls, Party};
@@ -18,6 +19,7 @@ use crate::sip::{HeaderName, Message, Method};
 #[derive(Debug)]
 pub(crate) struct Relay {
     call: CallId,
+    from: Party,
     pub(super) request: Incoming,
 }
 
@@ -103,7 +105,9 @@ impl Calls {
             Method::Bye => self.hung_up(context, now, id, party, &request),
             Method::Invite | Method::Update => self.reoffer(context, now, id, party, request),
             Method::Prack => self.provisional_acknowledged(context, now, id, party, request),
-            Method::Info | Method::Message => self.relay(context, now, id, party, request),
+            Method::Info | Method::Message | Method::Refer | Method::Notify => {
+                self.relay(context, now, id, party, request);
+            }
             Method::Options => {
                 let response = context.response(&request.message, 200);
                 context.respond(now, request.transaction, response);
@@ -112,8 +116,6 @@ impl Calls {
             | Method::Cancel
             | Method::Register
             | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
             | Method::Publish
             | Method::Other(_) => context.refuse(now, &request, 405, "method not taken in a call"),
         }
@@ -136,6 +138,14 @@ impl Calls {
             return false;
         };
         let mut answer = context.response(&relay.request.message, status);
+        headers::copy_relayed_response(response, &mut answer);
+        let call = self.calls.get(&relay.call);
+        if let Some(leg) = call.and_then(|call| call.leg(relay.from)) {
+            leg.dialog.name_session(&mut answer);
+            if relay.request.method() == Method::Refer {
+                answer.push(HeaderName::Contact, leg.contact(context));
+            }
+        }
         if let Some(media_type) = response.header(HeaderName::ContentType) {
             answer.set_body(media_type, response.body().clone());
         }
@@ -194,7 +204,7 @@ impl Calls {
         self.end(context, now, id, cause);
     }
 
-    /// INFO and MESSAGE pass as they are: DTMF of clients without RFC 4733 among them.
+    /// INFO, MESSAGE, REFER and NOTIFY pass, and their answers come back.
     fn relay(
         &mut self,
         context: &mut Context,
@@ -203,18 +213,14 @@ impl Calls {
         party: Party,
         request: Incoming,
     ) {
-        let Some(call) = self.calls.get_mut(&id) else {
+        let Some(call) = self.calls.get(&id) else {
             return;
         };
         if call.relays.len() >= RELAYS_PER_CALL_MAX {
-            return context.refuse(
-                now,
-                &request,
-                503,
-                "too many requests under way in the call",
-            );
+            let reason = "too many requests under way in the call";
+            return context.refuse(now, &request, 503, reason);
         }
-        let Some(leg) = call.leg_mut(party.other()) else {
+        let Some(leg) = call.leg(party.other()).filter(|_| !is_for_us(&request)) else {
             // The echo line takes everything and does nothing with it.
             let response = context.response(&request.message, 200);
             return context.respond(now, request.transaction, response);
@@ -222,18 +228,62 @@ impl Calls {
         if leg.dialog.remote_tag.is_none() {
             return context.refuse(now, &request, 500, "no dialog with the other side yet");
         }
-        let mut onward = leg.dialog.request(request.method());
+        let method = request.method();
+        let mut passed = Message::request(method.clone(), "");
         for name in ["Info-Package", "Content-Disposition"] {
-            if let Some(value) = request.message.header(name) {
-                onward.push(name, value);
+            passed.copy_from(&request.message, name);
+        }
+        if method == Method::Refer {
+            let to = leg.side;
+            let is_sound = self.pass_refer(context, to, &request.message, &mut passed);
+            if is_sound.is_none() {
+                return context.refuse(now, &request, 400, "Refer-To not understood");
             }
+        } else if method == Method::Notify {
+            call.pass_notify(party, &request.message, &mut passed);
+        }
+        self.send_relay(context, now, id, party, request, &passed);
+    }
+
+    fn send_relay(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        request: Incoming,
+        passed: &Message,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(leg) = call.leg_mut(party.other()) else {
+            return;
+        };
+        let method = request.method();
+        let mut onward = leg.dialog.request(method.clone());
+        let sequence = leg.dialog.local_sequence;
+        for (name, value) in passed.lines() {
+            onward.push(name, value);
+        }
+        if matches!(method, Method::Refer | Method::Notify) {
+            onward.push(HeaderName::Contact, leg.contact(context));
         }
         if let Some(media_type) = request.message.header(HeaderName::ContentType) {
             onward.set_body(media_type, request.message.body().clone());
         }
         let transaction = leg.send(context, now, onward);
+        if method == Method::Refer {
+            call.note_refer(party, &request.message, sequence);
+        }
         call.relays.insert(transaction);
-        self.relays.insert(transaction, Relay { call: id, request });
+        let from = party;
+        let relay = Relay {
+            call: id,
+            from,
+            request,
+        };
+        self.relays.insert(transaction, relay);
     }
 
     /// A session refresh without description.
@@ -271,6 +321,17 @@ impl Calls {
         let remote = leg.dialog.remote_tag.as_deref();
         (remote.is_none() || remote == message.from_tag()).then_some((id, party))
     }
+}
+
+/// Candidates of a browser (RFC 8840): we need none, and the other side must not see them.
+fn is_for_us(request: &Incoming) -> bool {
+    let media_type = request.message.header(HeaderName::ContentType);
+    media_type.is_some_and(|text| {
+        text.split(';').next().is_some_and(|text| {
+            text.trim()
+                .eq_ignore_ascii_case("application/trickle-ice-sdpfrag")
+        })
+    })
 }
 
 /// Requests of a dialog come from its peer: for a trunk, from an address of its own; for a browser, over a WebSocket with both tags, which only the two sides know.

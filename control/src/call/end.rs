@@ -186,6 +186,7 @@ fn end_caller(context: &mut Context, now: Instant, call: &mut Call, cause: &Caus
             };
             let mut response = context.response(&call.invite.message, status);
             response.set_to_tag(&call.caller.dialog.local_tag);
+            call.caller.dialog.name_session(&mut response);
             context.respond(now, transaction, response);
             call.caller.invite = Invite::Over;
         }

@@ -1,40 +1,59 @@
 //! Which headers pass from one leg's INVITE to the other's: an allow-list each way, so that
 //! nothing of the browser's network or software reaches the carrier.
 
+use super::leg::Side;
+use crate::engine::context::Context;
 use crate::sip::digest::Credentials;
 use crate::sip::{HeaderName, Message};
 
-/// From a browser to a carrier. The credentials are for the carrier: it sent the challenge.
-const TO_TRUNK: [HeaderName; 6] = [
+/// From a browser to a carrier. The credentials are for the carrier: it sent the challenge. The
+/// signature of a caller proves itself (RFC 8224).
+const TO_TRUNK: [HeaderName; 9] = [
     HeaderName::ProxyAuthorization,
     HeaderName::Authorization,
     HeaderName::Privacy,
     HeaderName::Priority,
     HeaderName::UserToUser,
-    HeaderName::SessionId,
+    HeaderName::Replaces,
+    HeaderName::Identity,
+    HeaderName::IdentityInfo,
+    HeaderName::Date,
 ];
 
 /// To a browser, from a carrier or another browser.
-const TO_BROWSER: [HeaderName; 10] = [
+const TO_BROWSER: [HeaderName; 8] = [
     HeaderName::AlertInfo,
     HeaderName::CallInfo,
     HeaderName::Date,
-    HeaderName::Diversion,
-    HeaderName::HistoryInfo,
-    HeaderName::PAssertedIdentity,
     HeaderName::Priority,
     HeaderName::Privacy,
     HeaderName::UserToUser,
-    HeaderName::SessionId,
+    HeaderName::Replaces,
+    HeaderName::ReferredBy,
+];
+
+/// To a browser, from a carrier: what nobody else is believed.
+const FROM_TRUNK: [HeaderName; 3] = [
+    HeaderName::Diversion,
+    HeaderName::HistoryInfo,
+    HeaderName::PAssertedIdentity,
 ];
 
 /// In a response, from the called leg to the calling one.
-const IN_RESPONSE: [HeaderName; 5] = [
+const IN_RESPONSE: [HeaderName; 4] = [
     HeaderName::Reason,
     HeaderName::RetryAfter,
     HeaderName::ErrorInfo,
     HeaderName::UserToUser,
-    HeaderName::SessionId,
+];
+
+/// In the response to a request that was passed on within a call.
+const IN_RELAYED_RESPONSE: [HeaderName; 5] = [
+    HeaderName::ReferSub,
+    HeaderName::Reason,
+    HeaderName::RetryAfter,
+    HeaderName::AllowEvents,
+    HeaderName::Expires,
 ];
 
 /// Copies what a carrier may see of a browser's INVITE. `realm` is that of our own challenges.
@@ -61,8 +80,51 @@ pub(crate) fn drop_credentials(request: &mut Message, realm: &str) {
 
 /// Copies what a browser may see of an INVITE. A caller that asks for privacy of its identity
 /// keeps it (RFC 3325 section 7).
-pub(crate) fn copy_to_browser(from: &Message, to: &mut Message) {
+pub(crate) fn copy_to_browser(from: &Message, to: &mut Message, caller: Side) {
     copy(&TO_BROWSER, from, to);
+    if matches!(caller, Side::Trunk(_)) {
+        copy_believed(from, to);
+    }
+}
+
+/// Copies what passes from the called leg's response to the calling leg's.
+pub(crate) fn copy_response(context: &Context, callee: Side, from: &Message, to: &mut Message) {
+    copy(&IN_RESPONSE, from, to);
+    if matches!(callee, Side::Trunk(_)) {
+        copy_believed(from, to);
+    }
+    copy_listed(&listed(context, callee), from, to);
+}
+
+/// Copies what passes in the response to a request that was passed on.
+pub(crate) fn copy_relayed_response(from: &Message, to: &mut Message) {
+    copy(&IN_RELAYED_RESPONSE, from, to);
+}
+
+/// The headers that a trunk passes beside the usual ones; none for a browser.
+pub(crate) fn listed(context: &Context, side: Side) -> Vec<HeaderName> {
+    match side {
+        Side::Browser => Vec::new(),
+        Side::Trunk(index) => context
+            .config
+            .trunks
+            .get(index)
+            .map(|trunk| trunk.calls.pass_headers.clone())
+            .unwrap_or_default(),
+    }
+}
+
+/// Copies the headers that the operator has listed, unless they are there.
+pub(crate) fn copy_listed(names: &[HeaderName], from: &Message, to: &mut Message) {
+    for name in names {
+        if to.header(name).is_none() {
+            copy(std::slice::from_ref(name), from, to);
+        }
+    }
+}
+
+fn copy_believed(from: &Message, to: &mut Message) {
+    copy(&FROM_TRUNK, from, to);
     let private = from.headers(HeaderName::Privacy).any(|value| {
         value
             .split(';')
@@ -73,16 +135,9 @@ pub(crate) fn copy_to_browser(from: &Message, to: &mut Message) {
     }
 }
 
-/// Copies what passes from the called leg's response to the calling leg's.
-pub(crate) fn copy_response(from: &Message, to: &mut Message) {
-    copy(&IN_RESPONSE, from, to);
-}
-
 fn copy(names: &[HeaderName], from: &Message, to: &mut Message) {
     for name in names {
-        for value in from.headers(name) {
-            to.push(name, value);
-        }
+        to.copy_from(from, name);
     }
 }
 
@@ -95,12 +150,16 @@ mod tests {
         let mut invite = Message::request(crate::sip::Method::Invite, "sip:a@b");
         invite.push(HeaderName::PAssertedIdentity, "<sip:+1555@carrier.test>");
         let mut open = Message::request(crate::sip::Method::Invite, "sip:x@y");
-        copy_to_browser(&invite, &mut open);
+        copy_to_browser(&invite, &mut open, Side::Trunk(0));
         assert!(open.header(HeaderName::PAssertedIdentity).is_some());
         invite.push(HeaderName::Privacy, "user;id");
         let mut private = Message::request(crate::sip::Method::Invite, "sip:x@y");
-        copy_to_browser(&invite, &mut private);
+        copy_to_browser(&invite, &mut private, Side::Trunk(0));
         assert!(private.header(HeaderName::PAssertedIdentity).is_none());
+        invite.remove(HeaderName::Privacy);
+        let mut forged = Message::request(crate::sip::Method::Invite, "sip:x@y");
+        copy_to_browser(&invite, &mut forged, Side::Browser);
+        assert!(forged.header(HeaderName::PAssertedIdentity).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::dialog::{Dialog, without_tag};
 use super::headers;
 use super::leg::{Leg, Side};
+use super::refer::pass_referred_by;
 use super::refresh::propose_timer;
 use super::setup::hops_left;
 use crate::engine::context::Context;
@@ -30,6 +31,7 @@ pub(super) fn callee_invite(
     leg: &mut Leg,
     outgoing: &OutgoingInvite,
     invite: &Message,
+    caller: Side,
     offer: String,
 ) -> Message {
     let mut request = leg.dialog.request(Method::Invite);
@@ -41,12 +43,35 @@ pub(super) fn callee_invite(
     request.push(HeaderName::Contact, leg.contact(context));
     request.push(HeaderName::Allow, crate::engine::context::ALLOW);
     propose_timer(context, leg, &mut request);
-    request.push(HeaderName::Supported, "100rel");
+    request.push(HeaderName::Supported, "100rel, replaces");
     match outgoing.side {
-        Side::Trunk(_) => {
+        Side::Trunk(index) => {
+            let policy = context.config.trunks.get(index).map(|trunk| &trunk.calls);
+            let policy = policy.cloned().unwrap_or_default();
             headers::copy_to_trunk(invite, &mut request, &context.config.lines.realm);
+            if !is_signed(invite, outgoing) {
+                request.remove(HeaderName::Identity);
+                request.remove(HeaderName::IdentityInfo);
+            }
+            pass_referred_by(invite, &mut request);
+            headers::copy_listed(&policy.pass_headers, invite, &mut request);
+            request.push(HeaderName::PEarlyMedia, "supported");
+            if policy.assert_identity
+                && let Some(mut identity) = NameAddr::parse(&outgoing.from)
+            {
+                // Whose registration or password has been seen (RFC 3325 section 5).
+                identity.display = None;
+                request.push(
+                    HeaderName::PAssertedIdentity,
+                    plain_address(&identity, None),
+                );
+            }
         }
-        Side::Browser => headers::copy_to_browser(invite, &mut request),
+        Side::Browser => {
+            headers::copy_to_browser(invite, &mut request, caller);
+            let listed = headers::listed(context, caller);
+            headers::copy_listed(&listed, invite, &mut request);
+        }
     }
     request.set_body("application/sdp", Bytes::from(offer));
     request
@@ -66,18 +91,37 @@ pub(super) fn callee_dialog(
     // Far enough below 2^31 for all later requests of the dialog (RFC 3261 section 8.1.1.5), and
     // with room for attempts of our own between two of the caller's.
     let number = (super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK) * 4;
+    let (mut local, mut remote) = (without_tag(&outgoing.from), without_tag(&outgoing.to));
+    if is_signed(invite, outgoing) {
+        // What is signed stays as it is (RFC 8224 section 4.1).
+        let said = |name| invite.header(name).map(without_tag);
+        local = said(HeaderName::From).unwrap_or(local);
+        remote = said(HeaderName::To).unwrap_or(remote);
+    }
     Dialog {
         call_id: context.keyed("call-id", &names),
         local_tag: context.keyed("from-tag", &names),
         remote_tag: None,
-        local: without_tag(&outgoing.from),
-        remote: without_tag(&outgoing.to),
+        local,
+        remote,
         remote_target: outgoing.request_uri.clone(),
         route_set: Vec::new(),
         local_sequence: number.saturating_sub(1),
         remote_sequence: None,
         reliable_sequence: None,
+        session_id: None,
     }
+}
+
+/// Has the caller signed who calls whom (RFC 8224), and do we not have to change it?
+fn is_signed(invite: &Message, outgoing: &OutgoingInvite) -> bool {
+    let host = |value: &str| NameAddr::parse(value).map(|address| address.uri.host);
+    let said = invite.header(HeaderName::From).and_then(host);
+    invite.header(HeaderName::Identity).is_some()
+        && matches!(outgoing.side, Side::Trunk(_))
+        && said
+            .zip(host(&outgoing.from))
+            .is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b))
 }
 
 /// A name-addr with only display name, scheme, user and host: what a From or To may tell.

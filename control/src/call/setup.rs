@@ -15,6 +15,7 @@ use super::leg::{Invite, Leg, Side};
 use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
 use super::refresh::takes_interval;
 use super::reliable::Reliable;
+use super::session_id::SessionIds;
 use super::state::State;
 use super::{Call, CallId, Calls};
 use crate::engine::context::{Context, Incoming};
@@ -43,9 +44,9 @@ impl Calls {
         &mut self,
         context: &mut Context,
         now: Instant,
-        invite: Incoming,
+        mut invite: Incoming,
         caller: Side,
-        target: Target,
+        mut target: Target,
     ) {
         if self.len() >= CALLS_MAX || context.stopping {
             return context.refuse(now, &invite, 503, "no room for another call");
@@ -55,6 +56,10 @@ impl Calls {
             .map(|connection| self.on_connection(connection));
         if of_connection.is_some_and(|calls| calls.len() >= CALLS_PER_CONNECTION_MAX) {
             return context.refuse(now, &invite, 503, "too many calls on one connection");
+        }
+        if let Err(status) = self.place_replacing(caller, &mut invite.message, &mut target) {
+            let reason = "no dialog that could be replaced";
+            return context.refuse(now, &invite, status, reason);
         }
         if self.is_under_way(context, &invite.message, &target) {
             return context.refuse(now, &invite, 482, "the same call is under way");
@@ -136,7 +141,7 @@ impl Calls {
         let is_late = invite.message.body().is_empty();
         caller_leg.remote = (!is_late).then(|| offer.clone());
         caller_leg.note_allow(&invite.message);
-        let callee = match &outgoing {
+        let mut callee = match &outgoing {
             None => None,
             Some(to) => {
                 let flows = plan_flows(context, worker, to.side, video, None)?;
@@ -146,7 +151,8 @@ impl Calls {
         };
         let id = self.fresh_id();
         let reliable = Reliable::of(&invite.message);
-        let log = began(context, &caller_leg, callee.as_ref());
+        let session_ids = name_session(context, &invite.message, &mut caller_leg, callee.as_mut());
+        let log = began(context, &caller_leg, callee.as_ref(), &session_ids);
         context.log(LogLine::CallBegan(log.clone()));
         let call = Call {
             id,
@@ -174,6 +180,8 @@ impl Calls {
             reliable,
             routes: Vec::new(),
             early_media_off: false,
+            session_ids,
+            refers: Vec::new(),
             reinvite: None,
             relays: BTreeSet::new(),
             cause: None,
@@ -287,7 +295,14 @@ impl Calls {
             return;
         };
         let offer = leg.sdp.write_offer(plan, &leg.local);
-        let request = callee_invite(context, leg, outgoing, &call.invite.message, offer);
+        let request = callee_invite(
+            context,
+            leg,
+            outgoing,
+            &call.invite.message,
+            call.caller.side,
+            offer,
+        );
         let transaction = leg.send(context, now, request);
         leg.invite = Invite::Client(transaction);
         call.callee_invite = Some(transaction);
@@ -318,7 +333,7 @@ fn check_invite(invite: &Message) -> Result<(), u16> {
 
 /// What a `Require` may ask for (RFC 3261 section 8.2.2.3).
 fn is_unsupported(option: &str) -> bool {
-    !["timer", "100rel"]
+    !["timer", "100rel", "replaces"]
         .iter()
         .any(|known| option.eq_ignore_ascii_case(known))
 }
@@ -378,7 +393,33 @@ pub(crate) fn policy(context: &Context, side: Side) -> CodecPolicy {
     trunk.map_or_else(CodecPolicy::browser, trunk::codec_policy)
 }
 
-fn began(context: &Context, caller: &Leg, callee: Option<&Leg>) -> CallBegan {
+/// The identifiers of a new call. Those that we make are functions of its INVITE: a second attempt
+/// with credentials has the same ones (RFC 7989 section 6).
+fn name_session(
+    context: &Context,
+    invite: &Message,
+    caller: &mut Leg,
+    callee: Option<&mut Leg>,
+) -> SessionIds {
+    let names = [invite.call_id(), invite.from_tag().unwrap_or_default()];
+    let spare = |purpose: &str| {
+        let (low, high) = (format!("{purpose} low"), format!("{purpose} high"));
+        let text = context.keyed(&low, &names) + &context.keyed(&high, &names);
+        let text = text.get(..32).unwrap_or_default();
+        u128::from_str_radix(text, 16).unwrap_or_default()
+    };
+    let ids = SessionIds::new(
+        invite,
+        [spare("session-id caller"), spare("session-id callee")],
+    );
+    caller.dialog.session_id = Some(ids.to_caller());
+    if let Some(leg) = callee {
+        leg.dialog.session_id = Some(ids.to_callee());
+    }
+    ids
+}
+
+fn began(context: &Context, caller: &Leg, callee: Option<&Leg>, ids: &SessionIds) -> CallBegan {
     let sides = (caller.side, callee.map(|leg| leg.side));
     let (direction, trunk) = match sides {
         (_, None) => ("browser→echo", None),
@@ -388,6 +429,7 @@ fn began(context: &Context, caller: &Leg, callee: Option<&Leg>) -> CallBegan {
         (Side::Trunk(trunk), Some(Side::Trunk(_))) => ("trunk→trunk", Some(trunk)),
     };
     CallBegan {
+        session_id: ids.of_call().to_owned(),
         call_id_a: caller.dialog.call_id.clone(),
         call_id_b: callee
             .map(|leg| leg.dialog.call_id.clone())

@@ -225,5 +225,12 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
 
 fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {
     writeln!(out, "session_expires_s = {}", policy.session_expires_s)?;
-    writeln!(out, "min_se_s = {}", policy.min_se_s)
+    writeln!(out, "min_se_s = {}", policy.min_se_s)?;
+    let pass: Vec<&str> = policy
+        .pass_headers
+        .iter()
+        .map(|name| name.as_str())
+        .collect();
+    writeln!(out, "pass_headers = {pass:?}")?;
+    writeln!(out, "assert_identity = {}", policy.assert_identity)
 }

@@ -119,6 +119,9 @@ pub(super) struct Trunk {
     pub(super) telephone_event: bool,
     pub(super) session_expires_s: At<u32>,
     pub(super) min_se_s: At<u32>,
+    pub(super) pass_headers: At<Vec<String>>,
+    #[serde(default = "yes")]
+    pub(super) assert_identity: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,11 +23,11 @@ use crate::token::{Identity, Tokens};
 
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE, PRACK";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY";
 /// Methods that it passes on besides, outside of calls.
 const ALLOW_OUTSIDE_OF_CALLS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"];
 /// Option tags that this server knows, as `Supported` says.
-pub(crate) const SUPPORTED: &str = "timer, path";
+pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces, path";
 
 /// `Allow` outside of a call.
 pub(crate) fn allow() -> String {

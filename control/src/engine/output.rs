@@ -71,6 +71,8 @@ pub enum LogLine {
 /// The beginning of a call, as logged.
 #[derive(Clone, Debug)]
 pub struct CallBegan {
+    /// Session-ID of the caller (RFC 7989): the same on both legs, and beyond them.
+    pub session_id: String,
     /// Call-ID of the leg that called.
     pub call_id_a: String,
     /// Call-ID of the leg that is called (our own).

@@ -52,6 +52,7 @@ pub(super) fn write(line: &LogLine) {
 
 fn call_began(began: &CallBegan) {
     info!(
+        session_id = began.session_id,
         call_id_a = began.call_id_a,
         call_id_b = began.call_id_b,
         direction = began.direction,
@@ -63,6 +64,7 @@ fn call_began(began: &CallBegan) {
 fn call_ended(ended: &CallEnded) {
     let (a, b) = (&ended.leg_a, &ended.leg_b);
     info!(
+        session_id = ended.began.session_id,
         call_id_a = ended.began.call_id_a,
         call_id_b = ended.began.call_id_b,
         direction = ended.began.direction,

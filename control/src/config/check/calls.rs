@@ -2,14 +2,95 @@
 
 use super::Source;
 use crate::config::{CallPolicy, ConfigError, file};
-use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MAX_S, SESSION_EXPIRES_MIN_S};
+use crate::limits::{
+    PASS_HEADERS_MAX, SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MAX_S, SESSION_EXPIRES_MIN_S,
+};
+use crate::sip::HeaderName;
 
 pub(super) fn policy(trunk: &file::Trunk, source: &Source<'_>) -> Result<CallPolicy, ConfigError> {
     let (session_expires_s, min_se_s) = session_timers(trunk, source)?;
     Ok(CallPolicy {
         session_expires_s,
         min_se_s,
+        pass_headers: pass_headers(trunk, source)?,
+        assert_identity: trunk.assert_identity,
     })
+}
+
+/// Headers that belong to one leg, or that only we can vouch for.
+const NEVER_PASSED: [HeaderName; 44] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::MaxForwards,
+    HeaderName::Contact,
+    HeaderName::ContentLength,
+    HeaderName::ContentType,
+    HeaderName::ContentEncoding,
+    HeaderName::ContentDisposition,
+    HeaderName::ContentLanguage,
+    HeaderName::Route,
+    HeaderName::RecordRoute,
+    HeaderName::Path,
+    HeaderName::ServiceRoute,
+    HeaderName::Allow,
+    HeaderName::AllowEvents,
+    HeaderName::Supported,
+    HeaderName::Require,
+    HeaderName::ProxyRequire,
+    HeaderName::Unsupported,
+    HeaderName::Accept,
+    HeaderName::AcceptEncoding,
+    HeaderName::Authorization,
+    HeaderName::ProxyAuthorization,
+    HeaderName::WwwAuthenticate,
+    HeaderName::ProxyAuthenticate,
+    HeaderName::AuthenticationInfo,
+    HeaderName::Expires,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+    HeaderName::RSeq,
+    HeaderName::RAck,
+    HeaderName::ReferTo,
+    HeaderName::Replaces,
+    HeaderName::Warning,
+    HeaderName::Timestamp,
+    HeaderName::MimeVersion,
+    HeaderName::PAssertedIdentity,
+    HeaderName::PEarlyMedia,
+    HeaderName::SessionId,
+    HeaderName::FlowTimer,
+    HeaderName::SecurityVerify,
+];
+
+fn pass_headers(trunk: &file::Trunk, source: &Source<'_>) -> Result<Vec<HeaderName>, ConfigError> {
+    let Some(at) = &trunk.pass_headers else {
+        return Ok(Vec::new());
+    };
+    if at.get_ref().len() > PASS_HEADERS_MAX {
+        let what = "`pass_headers` is too long";
+        let remedy = format!("list at most {PASS_HEADERS_MAX}");
+        return Err(source.error(at, what, &remedy));
+    }
+    let mut names = Vec::new();
+    for text in at.get_ref() {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+        if text.is_empty() || !text.bytes().all(token) {
+            let what = format!("`pass_headers` has `{text}`, which is no name of a header");
+            return Err(source.error(at, what, "write for example `X-Account`"));
+        }
+        let name = HeaderName::from(text.as_str());
+        if NEVER_PASSED.contains(&name) {
+            let what = format!("`pass_headers` has `{name}`, which belongs to one side");
+            return Err(source.error(at, what, "take it out"));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// `session_expires_s` and `min_se_s` (RFC 4028).
@@ -41,4 +122,56 @@ fn session_timers(trunk: &file::Trunk, source: &Source<'_>) -> Result<(u32, u32)
         return Err(source.error(at, what, "the interval must not be below the minimum"));
     }
     Ok((session_expires_s, min_se_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{CallPolicy, Config};
+    use crate::sip::HeaderName;
+
+    fn check(keys: &str) -> Result<CallPolicy, String> {
+        let trunk = "[[trunk]]\nname = \"a\"\ntarget = \"192.0.2.2\"\n";
+        let text = format!("[sip]\nlisten = \"192.0.2.1:5060\"\n{trunk}{keys}");
+        let config = Config::parse("test.toml", &text, &|_| None);
+        let config = config.map_err(|error| error.to_string())?;
+        Ok(config.trunks.first().expect("a trunk").calls.clone())
+    }
+
+    #[test]
+    fn d2_intervals_are_those_that_the_rfc_allows() {
+        assert_eq!(check(""), Ok(CallPolicy::default()));
+        let policy = check("session_expires_s = 0\nmin_se_s = 300").expect("valid");
+        assert_eq!((policy.session_expires_s, policy.min_se_s), (0, 300));
+        assert_eq!(
+            check("min_se_s = 3600").expect("valid").session_expires_s,
+            3600
+        );
+        for keys in [
+            "session_expires_s = 89",
+            "min_se_s = 0",
+            "min_se_s = 86401",
+            "session_expires_s = 90\nmin_se_s = 91",
+        ] {
+            assert!(check(keys).is_err(), "{keys}");
+        }
+    }
+
+    #[test]
+    fn c20_headers_of_one_leg_cannot_be_passed() {
+        let policy = check("pass_headers = [\"X-A\", \"x-a\", \"y\"]").expect("valid");
+        assert_eq!(
+            policy.pass_headers,
+            ["X-A", "Identity"].map(HeaderName::from)
+        );
+        for keys in [
+            "pass_headers = [\"Via\"]",
+            "pass_headers = [\"m\"]",
+            "pass_headers = [\"P-Asserted-Identity\"]",
+            "pass_headers = [\"X A\"]",
+            "pass_headers = [\"\"]",
+        ] {
+            let error = check(keys).expect_err(keys);
+            assert!(error.contains("pass_headers"), "{error}");
+        }
+    }
 }
