@@ -15,6 +15,8 @@ use crate::cost;
 use crate::report::{About, Row, about_path, note, optional};
 use chart::{Bar, bars, curves};
 
+/// A load average above this says that the machine was not quiet.
+const BUSY_LOAD_MIN: f64 = 0.5;
 const STYLE: &str = include_str!("page/style.css");
 
 #[derive(Args, Clone, Debug)]
@@ -85,11 +87,11 @@ fn bars_section(page: &mut String, rows: &[cost::Row], about: &About) -> Result<
         };
         writeln!(
             page,
-            "<tr><td>{}<td>{:.2}<td>{} {}<td class=\"{mark}\">{text}</tr>",
+            "<tr><td>{}<td>{}<td>{} {}<td class=\"{mark}\">{text}</tr>",
             escape(&row.what.replace('_', " ")),
-            row.value,
+            amount(row.value),
             escape(&row.must_be),
-            row.bar
+            amount(row.bar)
         )?;
     }
     page.push_str("</table></div>\n");
@@ -125,7 +127,7 @@ fn section(page: &mut String, run: &Run) -> Result<(), Failure> {
     });
     bars(
         page,
-        "Loss-free rate (loss under 0.1 %)",
+        "Loss-free rate (loss under 0.1 %; line: all rounds)",
         "thousand packets/s",
         rate,
     )?;
@@ -184,8 +186,12 @@ fn table(page: &mut String, run: &Run) -> Result<(), Failure> {
         let slowest = slowest.find(|(target, _)| *target == row.target);
         let cells = [
             escape(&row.target),
-            format!("{:.0}", row.lossfree_pps_median),
-            format!("{:.0} to {:.0}", row.lossfree_pps_min, row.lossfree_pps_max),
+            grouped(row.lossfree_pps_median),
+            format!(
+                "{} to {}",
+                grouped(row.lossfree_pps_min),
+                grouped(row.lossfree_pps_max)
+            ),
             ratio("reflector"),
             ratio("rtpengine"),
             optional(row.goodput_2x_ratio, 2),
@@ -195,7 +201,7 @@ fn table(page: &mut String, run: &Run) -> Result<(), Failure> {
             optional(slowest.and_then(|(_, value)| *value), 0),
             optional(row.cpu_ns_per_packet, 0),
             if row.generator_bound {
-                "bound by the generator"
+                "generator-bound"
             } else {
                 ""
             }
@@ -210,9 +216,16 @@ fn table(page: &mut String, run: &Run) -> Result<(), Failure> {
 fn environment(page: &mut String, about: &About) -> Result<(), Failure> {
     let here = &about.environment;
     let maximum = format!(
-        "{:.0} packets/s evenly, {:.0} in bursts",
-        here.generator_pps_max, here.generator_pps_max_in_bursts
+        "{} packets/s evenly, {} in bursts",
+        grouped(here.generator_pps_max),
+        grouped(here.generator_pps_max_in_bursts)
     );
+    if is_busy(&here.load) {
+        page.push_str(
+            "<p class=\"missed\">The machine was busy with something else: the figures say \
+             little.</p>\n",
+        );
+    }
     let cpu = format!("{} × {}", here.cores, here.cpu);
     let rows = [
         ("date (UTC)", &here.date),
@@ -234,6 +247,35 @@ fn environment(page: &mut String, about: &About) -> Result<(), Failure> {
     }
     page.push_str("</dl></details>\n");
     Ok(())
+}
+
+/// Did the last minute before have more than half a core's worth of other work?
+fn is_busy(load: &str) -> bool {
+    let last_minute = load.split(' ').next().and_then(|text| text.parse().ok());
+    last_minute.is_some_and(|load: f64| load > BUSY_LOAD_MIN)
+}
+
+/// A whole number with a narrow space between thousands.
+pub(crate) fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        let left = digits.len() - index;
+        if index > 0 && left.is_multiple_of(3) && !text.ends_with('-') {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A measured value: small ones with a fraction, large ones in groups.
+fn amount(value: f64) -> String {
+    if value.abs() < 100.0 && value.fract() != 0.0 {
+        format!("{value:.2}")
+    } else {
+        grouped(value)
+    }
 }
 
 /// Text that is no markup.
@@ -278,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn thousands_stand_apart_and_a_busy_machine_is_told() {
+        assert_eq!(grouped(1_234_567.4), "1\u{202f}234\u{202f}567");
+        assert_eq!(
+            (grouped(999.0), grouped(-1000.0)),
+            ("999".to_owned(), "-1\u{202f}000".to_owned())
+        );
+        assert!(
+            is_busy("2.10 1.00 0.50 1/200 77") && !is_busy("0.11 9.0 9.0 1/200 77") && !is_busy("")
+        );
+    }
+
+    #[test]
     fn a_bar_is_said_to_be_met_or_missed_and_reads_as_it_was_written() {
         let row = |met| cost::Row {
             what: "memory".to_owned(),
@@ -293,7 +347,7 @@ mod tests {
         let mut page = String::new();
         bars_section(&mut page, &rows, &About::default()).unwrap();
         assert!(
-            page.contains("✓ met") && page.contains("✗ missed") && page.contains("at most 6.5")
+            page.contains("✓ met") && page.contains("✗ missed") && page.contains("at most 6.50")
         );
     }
 }

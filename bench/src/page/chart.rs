@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
+use super::{escape, grouped};
 use crate::Failure;
 use crate::report::StepRow;
 
 /// Measures of a chart, in units of its view box.
 const WIDTH: f64 = 480.0;
-const NAME_WIDTH: f64 = 84.0;
-const VALUE_WIDTH: f64 = 150.0;
+/// For the longest name of a target.
+const NAME_WIDTH: f64 = 108.0;
+const VALUE_WIDTH: f64 = 140.0;
 const BAR_HEIGHT: f64 = 22.0;
 const BAR_PITCH: f64 = 34.0;
 const COLOURS: usize = 4;
@@ -68,7 +69,7 @@ pub(super) fn bars<'a>(
         }
         let label = match bar.value {
             Some(value) if value < 10.0 => format!("{value:.2}"),
-            Some(value) => format!("{value:.0}"),
+            Some(value) => grouped(value),
             None => "not measured".to_owned(),
         };
         let x = NAME_WIDTH + end + 6.0;
@@ -138,12 +139,15 @@ pub(super) fn curves(page: &mut String, steps: &[StepRow]) -> Result<(), Failure
              {label:.0}</text>"
         )?;
     }
-    let mut targets: Vec<&str> = Vec::new();
-    for step in steps {
-        if !targets.contains(&step.target.as_str()) {
-            targets.push(&step.target);
-        }
-    }
+    let whole = most_offered.min(most_forwarded);
+    let (to_x, to_y, below) = (x(whole), y(whole), bottom + 36.0);
+    writeln!(
+        page,
+        "<path class=\"whole\" d=\"M{MARGIN} {bottom:.1}L{to_x:.1} {to_y:.1}\"/>\
+         <text class=\"soft\" text-anchor=\"end\" x=\"{end_x:.1}\" y=\"{below:.1}\">offered; \
+         dashed: all of it forwarded</text>"
+    )?;
+    let targets = targets(steps);
     let mut left = MARGIN;
     for (index, target) in targets.iter().enumerate() {
         let colour = index % COLOURS;
@@ -162,10 +166,21 @@ pub(super) fn curves(page: &mut String, steps: &[StepRow]) -> Result<(), Failure
              <text x=\"{text}\" y=\"21\">{}</text>",
             escape(target)
         )?;
-        left += 110.0;
+        left += 130.0;
     }
     page.push_str("</svg></figure>\n");
     Ok(())
+}
+
+/// In the order of their first step.
+fn targets(steps: &[StepRow]) -> Vec<&str> {
+    let mut targets: Vec<&str> = Vec::new();
+    for step in steps {
+        if !targets.contains(&step.target.as_str()) {
+            targets.push(&step.target);
+        }
+    }
+    targets
 }
 
 #[cfg(test)]
