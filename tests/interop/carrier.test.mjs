@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { baresip } from './lib/baresip.mjs';
-import { openPage, waitForTone } from './lib/browser.mjs';
+import { openPage, waitForReports, waitForTone } from './lib/browser.mjs';
 import { header, payloadTypeOf } from './lib/capture.mjs';
 import { DOMAIN, USERS } from './lib/kamailio.mjs';
 import { ADDRESS } from './lib/namespaces.mjs';
@@ -32,8 +32,9 @@ function hearEachOther(page, telephone) {
 }
 
 interop('browser_to_carrier', async (scope) => {
-  const { phone, telephone } = await aliceInCall(scope);
+  const { page, phone, telephone } = await aliceInCall(scope);
   assert.equal(telephone.eventsOf('CALL_ESTABLISHED').length, 1);
+  await waitForReports(page, ['audio']);
   await phone.hangUp();
   await telephone.waitFor('CALL_CLOSED');
   assert.equal((await phone.waitForCall('ended')).cause, 'terminated');

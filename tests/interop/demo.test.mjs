@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { chromium, firefox, openPage, waitForTone } from './lib/browser.mjs';
+import { chromium, firefox, openPage, waitForReports, waitForTone } from './lib/browser.mjs';
 import { WebPhone } from './lib/phone.mjs';
 import { DEMO_PHONE } from './lib/ringway.mjs';
 import { eventually, interop } from './lib/scope.mjs';
@@ -64,7 +64,7 @@ async function twoPhones(scope, open) {
 }
 
 /** A video call until each has heard and seen the other; then `first` hangs up. */
-async function callAndHangUp(caller, callee, first) {
+async function callAndHangUp(caller, callee, first, { reports = false } = {}) {
   await caller.phone.dial(callee.number, { video: true });
   await callee.phone.waitForCall('incoming');
   await callee.phone.answer();
@@ -75,6 +75,9 @@ async function callAndHangUp(caller, callee, first) {
     waitForPictures(caller.page, 10),
     waitForPictures(callee.page, 10),
   ]);
+  if (reports) {
+    await Promise.all([caller, callee].map(({ page }) => waitForReports(page, ['audio', 'video'])));
+  }
   const second = first === caller ? callee : caller;
   await first.phone.hangUp();
   assert.equal((await second.phone.waitForCall('ended')).cause, 'terminated');
@@ -89,7 +92,7 @@ interop('two_tabs', async (scope) => {
     const toneHz = tones[name];
     return { page: await openPage(scope, browser, DEMO_PHONE, { toneHz, name }), toneHz };
   });
-  await callAndHangUp(alice, bob, alice);
+  await callAndHangUp(alice, bob, alice, { reports: true });
   await callAndHangUp(alice, bob, bob);
 });
 

@@ -143,3 +143,29 @@ export async function waitForTone(page, frequencyHz, { timeoutMs = 30_000, share
       `statistics ${JSON.stringify(statistics)}`,
   );
 }
+
+/**
+ * Waits until ringway's RTCP reports have told the page of each kind of media: the round trip and
+ * the loss of what it sends, and the clock of what it gets.
+ */
+export async function waitForReports(page, kinds, { timeoutMs = 30_000, lostMax = 20 } = {}) {
+  const end = Date.now() + timeoutMs;
+  let last = null;
+  const isTold = (kind) => {
+    const told = last?.told.find((report) => report.kind === kind);
+    const heard = last?.heard.find((report) => report.kind === kind);
+    return (
+      told?.roundTripTimeMeasurements > 0 &&
+      told.roundTripTime < 0.5 &&
+      told.packetsLost <= lostMax &&
+      heard?.packetsSent > 0 &&
+      heard.reportsSent > 0
+    );
+  };
+  while (Date.now() < end) {
+    last = await page.evaluate(() => globalThis.ringwayProbe.statistics());
+    if (kinds.every(isTold)) return last;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`no reports within ${timeoutMs} ms; statistics ${JSON.stringify(last)}`);
+}

@@ -139,7 +139,7 @@
     async statistics() {
       const connection = connections.at(-1);
       if (!connection) return null;
-      const found = { inbound: [], outbound: [], pair: null, transport: null };
+      const found = { inbound: [], outbound: [], told: [], heard: [], pair: null, transport: null };
       for (const report of (await connection.getStats()).values()) {
         if (report.type === 'inbound-rtp') {
           const { kind, packetsReceived, packetsLost, framesDecoded, jitter } = report;
@@ -147,6 +147,14 @@
         } else if (report.type === 'outbound-rtp') {
           const { kind, packetsSent, framesEncoded } = report;
           found.outbound.push({ kind, packetsSent, framesEncoded });
+        } else if (report.type === 'remote-inbound-rtp') {
+          // What the other side's RTCP reports say of what this side sends …
+          const { kind, packetsLost, jitter, roundTripTime, roundTripTimeMeasurements } = report;
+          found.told.push({ kind, packetsLost, jitter, roundTripTime, roundTripTimeMeasurements });
+        } else if (report.type === 'remote-outbound-rtp') {
+          // … and of what it sends itself.
+          const { kind, packetsSent, reportsSent, remoteTimestamp } = report;
+          found.heard.push({ kind, packetsSent, reportsSent, remoteTimestamp });
         } else if (report.type === 'candidate-pair' && report.state === 'succeeded') {
           found.pair = report.state;
         } else if (report.type === 'transport') {
