@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crypto::keys::{MasterKey, SrtpKeys, SrtpProfile};
 use crypto::srtp::{SrtpReceiver, SrtpSender};
-use crypto::stun_integrity::{fingerprint_crc32, message_integrity};
 use dataplane::engine::{Engine, EngineConfig, SocketId, Verdict};
 use dataplane::limits::FLOWS_PER_WORKER_MAX;
 use dataplane::link::{
@@ -15,6 +14,7 @@ use dataplane::link::{
     IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
 };
 use dataplane::wire::ntp::NtpTime;
+use tests::stun::nominating_check;
 
 use crate::{BYTES, allocations};
 
@@ -85,27 +85,8 @@ fn route(from: FlowId, to: FlowId, ssrc: u32) -> Command {
     })
 }
 
-/// A nominating check (RFC 8445 section 7.2.2).
 fn check(fragment: &str) -> Vec<u8> {
-    let mut message = vec![0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
-    message.extend(b"transaction!");
-    let attribute = |message: &mut Vec<u8>, kind: u16, value: &[u8]| {
-        message.extend(kind.to_be_bytes());
-        message.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
-        message.extend(value);
-        message.resize(message.len().next_multiple_of(4), 0);
-        let body = u16::try_from(message.len() - 20).unwrap();
-        message[2..4].copy_from_slice(&body.to_be_bytes());
-    };
-    attribute(&mut message, 0x0006, format!("{fragment}:peer").as_bytes());
-    attribute(&mut message, 0x0024, &[0x6E, 0, 1, 0xFF]);
-    attribute(&mut message, 0x802A, &[7; 8]);
-    attribute(&mut message, 0x0025, &[]);
-    let tag = message_integrity(PASSWORD.as_bytes(), &message).unwrap();
-    attribute(&mut message, 0x0008, &tag);
-    let crc = fingerprint_crc32(&message).unwrap();
-    attribute(&mut message, 0x8028, &crc.to_be_bytes());
-    message
+    nominating_check(fragment, PASSWORD)
 }
 
 #[expect(

@@ -15,3 +15,5 @@ mod packets;
 mod peers;
 mod reference;
 mod traffic;
+
+pub(crate) use peers::SUITES;
