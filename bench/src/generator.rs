@@ -214,8 +214,11 @@ impl Generator {
             }
             let end = begin_1970 + all_sent.unwrap_or(Duration::MAX / 2).max(offer.time);
             let (samples, done) = (&mut self.samples, &mut done);
-            let count = self.wire.receive(RECEIVE_LIMIT, |arrival| {
+            // RTCP reports go on for ever, and do not count.
+            let mut media_arrived = false;
+            self.wire.receive(RECEIVE_LIMIT, |arrival| {
                 let known = lane.traffic.receive(&arrival, &mut done.tallies);
+                media_arrived |= known.is_some();
                 done.received_in_time += u64::from(known.is_some() && arrival.at <= end);
                 if let Some(known) = known
                     && known.call.is_multiple_of(offer.verified_one_in)
@@ -226,7 +229,7 @@ impl Generator {
                         .push((known, arrival.payload.len(), arrival.at));
                 }
             })?;
-            if count > 0 {
+            if media_arrived {
                 last_arrival = time;
             }
             if let Some(sent_after) = all_sent
