@@ -20,6 +20,7 @@ mod effective;
 mod error;
 mod file;
 mod host_port;
+mod proxies;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use dataplane::config::{BackendChoice, IoConfig};
 
 pub use error::ConfigError;
 pub use host_port::HostPort;
+pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use token::{TokenConfig, TokenKey, TokenRequired};
 
@@ -87,6 +89,10 @@ pub struct WebConfig {
     pub handshakes_per_second_per_source: u32,
     /// SIP messages per second on one connection, with a burst of twice as many. Default 100.
     pub messages_per_second: u32,
+    /// The same for all connections of one IP address together. Default 1000.
+    pub messages_per_second_per_source: u32,
+    /// Hops in front of us; `None`: connections come from where they seem to come from.
+    pub proxies: Option<ProxiesConfig>,
     /// `[web.token]`: `None` means that tokens are not looked at.
     pub token: Option<TokenConfig>,
 }

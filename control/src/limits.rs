@@ -111,6 +111,16 @@ pub const HTTP_CONNECTION_WITHIN: Duration = Duration::from_secs(120);
 pub const SELF_SIGNED_VALID_FOR: Duration = Duration::from_secs(397 * 24 * 3600);
 /// Longest head of an HTTP request.
 pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Longest header of the PROXY protocol: addresses, and extensions that are not read. Beyond it
+/// the connection is closed.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1024;
+/// TLS handshakes at a time; others wait, within [`HTTP_HANDSHAKE_WITHIN`].
+pub const TLS_HANDSHAKES_MAX: usize = 256;
+/// Bytes of browsers' messages that wait for the brain. Beyond it, WebSockets are read later.
+pub const BROWSER_ARRIVALS_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Bytes that wait for all browsers together. Beyond it, a connection that others wait on already
+/// closes with 1013 when more is sent to it.
+pub const OUTGOING_BYTES_TOTAL_MAX: usize = 256 * 1024 * 1024;
 /// Longest access token: half of what a request's head may be. A longer one is malformed.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 /// Shortest secret that tokens are signed with (RFC 7518 section 3.2: as long as the hash).
@@ -140,6 +150,7 @@ const _: () = assert!(
         < PROCESS_STOPS_WITHIN.as_millis()
 );
 const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= WEBSOCKET_WRITE_BUFFER_BYTES_MAX);
+const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= BROWSER_ARRIVALS_BYTES_MAX as usize);
 const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= OUTGOING_BYTES_MAX);
 /// Longest time that a cancelled INVITE is kept for its final answer: the transaction layer gives
 /// up after 64·T1.

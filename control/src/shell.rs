@@ -27,6 +27,7 @@ mod page;
 mod rate;
 mod run;
 mod signals;
+mod source;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -3,8 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, RealmConfig, Registration,
-    TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
+    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig, Registration, TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
 };
 
 pub(super) fn effective(config: &Config) -> String {
@@ -137,6 +136,19 @@ fn web(config: &Config, out: &mut String) -> fmt::Result {
     let handshakes = web.handshakes_per_second_per_source;
     writeln!(out, "handshakes_per_second_per_source = {handshakes}")?;
     writeln!(out, "messages_per_second = {}", web.messages_per_second)?;
+    let of_source = web.messages_per_second_per_source;
+    writeln!(out, "messages_per_second_per_source = {of_source}")?;
+    if let Some(proxies) = &web.proxies {
+        let trusted: Vec<String> = proxies.trusted.iter().map(ToString::to_string).collect();
+        let header = match proxies.header {
+            ProxyHeader::XForwardedFor => "x-forwarded-for",
+            ProxyHeader::ProxyProtocol => "proxy-protocol",
+        };
+        writeln!(
+            out,
+            "trusted_proxies = {trusted:?}\nproxy_header = \"{header}\""
+        )?;
+    }
     match &web.token {
         Some(config) => token(config, out),
         None => Ok(()),

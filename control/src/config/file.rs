@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{ConfigError, LogFormat, LogLevel, Registration, Secret, TokenRequired, WithoutPath};
+use super::{ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath};
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -45,6 +45,9 @@ pub(super) struct Web {
     pub(super) connections_per_source_max: At<usize>,
     pub(super) handshakes_per_second_per_source: At<u32>,
     pub(super) messages_per_second: At<u32>,
+    pub(super) messages_per_second_per_source: At<u32>,
+    pub(super) trusted_proxies: At<Vec<String>>,
+    pub(super) proxy_header: At<ProxyHeader>,
     pub(super) token: Option<Token>,
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use dataplane::link::Event;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::websocket::OutgoingQueue;
 use crate::engine::input::{ConnectionId, Peer};
@@ -27,6 +28,13 @@ pub(super) enum Arrival {
     Closed { connection: ConnectionId },
     /// A SIP message; keep-alives are answered before.
     Message { peer: Peer, bytes: Bytes },
+    /// A SIP message of a browser; keep-alives are answered before.
+    Heard {
+        connection: ConnectionId,
+        bytes: Bytes,
+        /// Given back when the brain has it.
+        room: OwnedSemaphorePermit,
+    },
     /// A media worker reports.
     Media(Event),
     /// The handshake thread reports.

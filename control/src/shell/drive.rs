@@ -117,6 +117,15 @@ impl<B: Brain> Driver<B> {
                 self.connections.remove(&connection);
                 Input::ConnectionClosed { connection }
             }
+            Arrival::Heard {
+                connection,
+                bytes,
+                room,
+            } => {
+                drop(room);
+                let peer = Peer::WebSocket(connection);
+                Input::Message { peer, bytes }
+            }
             Arrival::Message { peer, bytes } => Input::Message { peer, bytes },
             Arrival::Media(event) => Input::Media(event),
             Arrival::Handshake(event) => Input::Handshake(event),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,20 +17,21 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Admitted, SourceLimits};
 use super::arrival::Arrival;
 use super::bearer::{self, Unauthorized};
 use super::page::{self, Answer, Pages};
-use super::websocket::{self, Connection};
-use super::{clock, upgrade};
-use crate::config::{Config, Origins};
+use super::websocket::{self, Connection, Traffic};
+use super::{clock, source, upgrade};
+use crate::config::{Config, Origins, ProxiesConfig, ProxyHeader};
 use crate::engine::input::ConnectionId;
 use crate::limits::{
     HTTP_CONNECTION_WITHIN, HTTP_HANDSHAKE_WITHIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX,
+    RETRY_AFTER_S, TLS_HANDSHAKES_MAX,
 };
 use crate::token::Tokens;
 
@@ -40,7 +41,11 @@ pub(super) struct Web {
     pages: Pages,
     path: String,
     origins: Origins,
+    proxies: Option<ProxiesConfig>,
     messages_per_second: u32,
+    /// Places for TLS handshakes under way.
+    tls_handshakes: Semaphore,
+    traffic: Arc<Traffic>,
     tokens: Option<Arc<Tokens>>,
     token_cookie: Option<String>,
     admission: Arc<Admission>,
@@ -56,6 +61,8 @@ pub(super) struct Web {
 struct Visitor {
     web: Arc<Web>,
     remote: SocketAddr,
+    /// It comes through a trusted hop, which says in each request for whom.
+    is_forwarded: bool,
     local: bool,
     secure: bool,
     admitted: Arc<Admitted>,
@@ -68,16 +75,20 @@ impl Web {
         arrivals: mpsc::Sender<Arrival>,
     ) -> Self {
         let web = &config.web;
-        let admission = Admission::new(
-            web.connections_max,
-            web.connections_per_source_max,
-            web.handshakes_per_second_per_source,
-        );
+        let limits = SourceLimits {
+            connections_max: web.connections_per_source_max,
+            connections_per_second: web.handshakes_per_second_per_source,
+            messages_per_second: web.messages_per_second_per_source,
+        };
+        let admission = Admission::new(web.connections_max, limits);
         Self {
             pages: Pages::new(config),
             path: web.path.clone(),
             origins: web.origins.clone(),
+            proxies: web.proxies.clone(),
             messages_per_second: web.messages_per_second,
+            tls_handshakes: Semaphore::new(TLS_HANDSHAKES_MAX),
+            traffic: Arc::default(),
             tokens,
             token_cookie: web.token.as_ref().and_then(|token| token.cookie.clone()),
             admission: Arc::new(admission),
@@ -86,6 +97,12 @@ impl Web {
             draining: AtomicBool::new(false),
             http_within: HTTP_CONNECTION_WITHIN,
         }
+    }
+
+    /// How the hop at this address says for whom it speaks; `None` if it is no hop of ours.
+    fn hop(&self, ip: IpAddr) -> Option<ProxyHeader> {
+        let proxies = self.proxies.as_ref()?;
+        proxies.trusts(ip).then_some(proxies.header)
     }
 
     /// From now on `/health` says 503 and no new WebSocket is opened.
@@ -106,7 +123,11 @@ pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<Tls
                 continue;
             }
         };
-        match web.admission.admit(remote.ip(), clock::now()) {
+        let admitted = match web.hop(remote.ip()) {
+            Some(_) => web.admission.admit_hop(),
+            None => web.admission.admit(remote.ip(), clock::now()),
+        };
+        match admitted {
             Ok(admitted) => {
                 let web = Arc::clone(&web);
                 tokio::spawn(greet(web, stream, remote, tls.clone(), admitted));
@@ -132,20 +153,39 @@ fn turn_away(stream: &TcpStream) {
 
 async fn greet(
     web: Arc<Web>,
-    stream: TcpStream,
-    remote: SocketAddr,
+    mut stream: TcpStream,
+    mut remote: SocketAddr,
     tls: Option<TlsAcceptor>,
     admitted: Admitted,
 ) {
     let here = stream.local_addr();
-    let local = remote.ip().is_loopback() && here.is_ok_and(|here| here.ip().is_loopback());
+    let here_is_local = here.is_ok_and(|here| here.ip().is_loopback());
+    let hop = web.hop(remote.ip());
+    let local = hop.is_none() && remote.ip().is_loopback() && here_is_local;
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%remote, %error, "cannot set TCP_NODELAY");
+    }
+    if hop == Some(ProxyHeader::ProxyProtocol) {
+        let header = source::read_proxy_header(&mut stream);
+        match tokio::time::timeout(HTTP_HANDSHAKE_WITHIN, header).await {
+            Ok(Ok(Some(client))) => remote = client,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => return debug!(%remote, %error, "PROXY protocol"),
+            Err(_) => return debug!(%remote, "the PROXY protocol header took too long"),
+        }
+        if let Err(reason) = admitted.attribute(remote.ip(), clock::now()) {
+            debug!(%remote, ?reason, "connection refused");
+            if tls.is_none() {
+                turn_away(&stream);
+            }
+            return;
+        }
     }
     let secure = tls.is_some();
     let visitor = Arc::new(Visitor {
         web,
         remote,
+        is_forwarded: hop == Some(ProxyHeader::XForwardedFor),
         local,
         secure,
         admitted: Arc::new(admitted),
@@ -153,7 +193,13 @@ async fn greet(
     let Some(tls) = tls else {
         return serve(visitor, stream).await;
     };
-    match tokio::time::timeout(HTTP_HANDSHAKE_WITHIN, tls.accept(stream)).await {
+    let web = Arc::clone(&visitor.web);
+    let handshake = async {
+        // Held to the end of the handshake; the semaphore is never closed.
+        let _place = web.tls_handshakes.acquire().await;
+        tls.accept(stream).await
+    };
+    match tokio::time::timeout(HTTP_HANDSHAKE_WITHIN, handshake).await {
         Ok(Ok(stream)) => serve(visitor, stream).await,
         Ok(Err(error)) => debug!(%remote, %error, "TLS handshake failed"),
         Err(_) => debug!(%remote, "TLS handshake took too long"),
@@ -238,13 +284,28 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
             return unauthorized(reason);
         }
     };
+    let remote = match &web.proxies {
+        Some(proxies) if visitor.is_forwarded => {
+            source::forwarded_for(request.headers(), proxies, visitor.remote)
+        }
+        Some(_) | None => visitor.remote,
+    };
+    let source_rate = match visitor.admitted.attribute(remote.ip(), clock::now()) {
+        Ok(rate) => rate,
+        Err(reason) => {
+            debug!(%remote, ?reason, "WebSocket refused");
+            return too_many();
+        }
+    };
     let connection = Connection {
         id: ConnectionId(web.next_connection.fetch_add(1, Ordering::Relaxed)),
-        remote: visitor.remote,
+        remote,
         secure: visitor.secure,
         identity,
         arrivals: web.arrivals.clone(),
         messages_per_second: web.messages_per_second,
+        source_rate,
+        traffic: Arc::clone(&web.traffic),
     };
     let admitted = Arc::clone(&visitor.admitted);
     tokio::spawn(async move {
@@ -264,6 +325,18 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
         header::SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static("sip"),
     );
+    answer
+}
+
+/// 503: this source has as many connections as it may, or they come too fast.
+fn too_many() -> Answer {
+    let mut answer = page::text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too many connections from this address\n",
+    );
+    answer
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     answer
 }
 

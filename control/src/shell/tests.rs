@@ -334,6 +334,131 @@ async fn w21_the_handshake_is_answered_401_without_a_valid_token() {
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
 }
 
+/// The status of a WebSocket handshake that begins with these bytes.
+async fn knock_from_hop(
+    server: &Server,
+    held: &mut Vec<TcpStream>,
+    first: &[u8],
+    forwarded: &str,
+) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: sip\r\n{forwarded}\r\n",
+        server.address
+    );
+    let bytes = [first, request.as_bytes()].concat();
+    stream.write_all(&bytes).await.unwrap();
+    let mut status = [0; 12];
+    let read = timeout(PATIENCE, stream.read_exact(&mut status))
+        .await
+        .unwrap();
+    // Held open: connections at a time are counted.
+    held.push(stream);
+    read.map_or_else(
+        |_| "closed".to_owned(),
+        |_| String::from_utf8(status.to_vec()).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn w25_limits_count_for_the_client_that_a_trusted_hop_names() {
+    let mut held = Vec::new();
+    let text = "[web]\nconnections_per_source_max = 1\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+    let proxied = format!("{text}proxy_header = \"proxy-protocol\"");
+    let server = start(&configuration(&proxied), None).await;
+    let v1 = |ip: &str| format!("PROXY TCP4 {ip} 192.0.2.1 4000 443\r\n").into_bytes();
+    for (first, status) in [
+        (v1("203.0.113.1"), "HTTP/1.1 101"),
+        (v1("203.0.113.2"), "HTTP/1.1 101"),
+        (v1("203.0.113.1"), "HTTP/1.1 503"),
+        // It must be there, and only once.
+        (Vec::new(), "closed"),
+        (
+            [v1("203.0.113.3"), v1("203.0.113.4")].concat(),
+            "HTTP/1.1 400",
+        ),
+    ] {
+        let shown = String::from_utf8_lossy(&first).into_owned();
+        assert_eq!(
+            knock_from_hop(&server, &mut held, &first, "").await,
+            status,
+            "{shown}"
+        );
+    }
+
+    let server = start(&configuration(text), None).await;
+    for (forwarded, status) in [
+        ("X-Forwarded-For: 203.0.113.1\r\n", "HTTP/1.1 101"),
+        (
+            "X-Forwarded-For: 203.0.113.9, 203.0.113.2\r\n",
+            "HTTP/1.1 101",
+        ),
+        (
+            "X-Forwarded-For: 198.51.100.1, 203.0.113.1\r\n",
+            "HTTP/1.1 503",
+        ),
+    ] {
+        let got = knock_from_hop(&server, &mut held, b"", forwarded).await;
+        assert_eq!(got, status, "{forwarded}");
+    }
+
+    // Nobody is trusted: the header is the client's own.
+    let server = start(
+        &configuration("[web]\nconnections_per_source_max = 1"),
+        None,
+    )
+    .await;
+    let first = knock_from_hop(&server, &mut held, b"", "X-Forwarded-For: 203.0.113.1\r\n").await;
+    let second = knock_from_hop(&server, &mut held, b"", "X-Forwarded-For: 203.0.113.2\r\n").await;
+    assert_eq!((&*first, &*second), ("HTTP/1.1 101", "HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn w25_a_hop_on_this_machine_does_not_open_the_demo_to_its_clients() {
+    let passwords = ["first-password".to_owned(), "second-password".to_owned()];
+    let mut demo = Config::demo(passwords, None, &|_| None).unwrap();
+    let trusting = configuration("[web]\ntrusted_proxies = [\"127.0.0.1\"]");
+    demo.web.proxies = trusting.web.proxies;
+    let server = start(&demo, None).await;
+    let answer = server
+        .ask(&["GET /config.json HTTP/1.1", "Host: localhost"])
+        .await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && !answer.contains("password"),
+        "{answer}"
+    );
+}
+
+/// A flood from one address (bounded: 300 connections) must not keep another address out.
+#[tokio::test]
+async fn a_flood_of_handshakes_from_one_address_leaves_another_its_place() {
+    let text = "[web]\nhandshakes_per_second_per_source = 5\nconnections_per_source_max = 20";
+    let server = start(&configuration(text), None).await;
+    let mut held = Vec::new();
+    let mut opened = 0;
+    for _ in 0..300 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let Ok(stream) = socket.connect(server.address).await else {
+            continue;
+        };
+        match timeout(PATIENCE, open(stream, "ws", server.address)).await {
+            Ok(Ok(socket)) => {
+                opened += 1;
+                held.push(socket);
+            }
+            Ok(Err(_)) => {}
+            Err(_) => panic!("neither accepted nor refused"),
+        }
+    }
+    assert!((5..=20).contains(&opened), "{opened} of 300 got in");
+    let mut socket = server.connect().await;
+    socket.send(Message::text("REGISTER")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("REGISTER"));
+}
+
 #[tokio::test]
 async fn serves_pages_with_security_headers() {
     let server = server().await;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -18,14 +18,16 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::debug;
 
+use super::admission::MessageRate;
 use super::arrival::Arrival;
 use super::clock;
 use super::rate::TokenBucket;
-use crate::engine::input::{ConnectionId, Peer};
+use crate::engine::input::ConnectionId;
 use crate::limits::{
-    CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX, OUTGOING_MESSAGES_MAX, PING_INTERVAL,
-    PINGS_UNANSWERED_MAX, WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES,
-    WEBSOCKET_WRITE_BUFFER_BYTES_MAX, WEBSOCKET_WRITE_WITHIN,
+    BROWSER_ARRIVALS_BYTES_MAX, CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX,
+    OUTGOING_BYTES_TOTAL_MAX, OUTGOING_MESSAGES_MAX, PING_INTERVAL, PINGS_UNANSWERED_MAX,
+    WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES, WEBSOCKET_WRITE_BUFFER_BYTES_MAX,
+    WEBSOCKET_WRITE_WITHIN,
 };
 use crate::token::Identity;
 
@@ -43,6 +45,9 @@ pub(super) struct Connection {
     pub(super) identity: Option<Identity>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) messages_per_second: u32,
+    /// Shared with the other connections of its source.
+    pub(super) source_rate: MessageRate,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 /// What leaves on a connection.
@@ -52,37 +57,83 @@ enum Outgoing {
     Close { code: u16, reason: &'static str },
 }
 
+/// What all connections share: room for what waits.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    /// Bytes of messages that the brain has not taken yet.
+    arrivals: Arc<Semaphore>,
+    /// Bytes that wait for browsers to read them.
+    outgoing: AtomicUsize,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        let room = usize::try_from(BROWSER_ARRIVALS_BYTES_MAX).unwrap_or(usize::MAX);
+        Self {
+            arrivals: Arc::new(Semaphore::new(room)),
+            outgoing: AtomicUsize::new(0),
+        }
+    }
+}
+
 /// The way to one connection: bounded in messages and bytes. When it overflows, the connection
 /// closes with 1013.
 #[derive(Clone, Debug)]
 pub(super) struct OutgoingQueue {
     sender: mpsc::Sender<Outgoing>,
-    bytes: Arc<AtomicUsize>,
-    overflow: Arc<Notify>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits for one browser.
+#[derive(Debug)]
+struct Waiting {
+    bytes: AtomicUsize,
+    overflow: Notify,
+    traffic: Arc<Traffic>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let left = *self.bytes.get_mut();
+        self.traffic.outgoing.fetch_sub(left, Ordering::Relaxed);
+    }
 }
 
 impl OutgoingQueue {
-    fn new() -> (Self, mpsc::Receiver<Outgoing>) {
+    fn new(traffic: Arc<Traffic>) -> (Self, mpsc::Receiver<Outgoing>) {
         let (sender, receiver) = mpsc::channel(OUTGOING_MESSAGES_MAX);
-        (
-            Self {
-                sender,
-                bytes: Arc::default(),
-                overflow: Arc::default(),
-            },
-            receiver,
-        )
+        let waiting = Waiting {
+            bytes: AtomicUsize::new(0),
+            overflow: Notify::new(),
+            traffic,
+        };
+        let waiting = Arc::new(waiting);
+        (Self { sender, waiting }, receiver)
     }
 
     /// Queues a message.
     pub(super) fn send(&self, message: Bytes) {
         let length = message.len();
-        let queued = self.bytes.fetch_add(length, Ordering::Relaxed) + length;
-        if queued > OUTGOING_BYTES_MAX {
-            self.overflow.notify_one();
+        let waiting = &self.waiting;
+        let here = waiting.bytes.fetch_add(length, Ordering::Relaxed) + length;
+        let all = waiting
+            .traffic
+            .outgoing
+            .fetch_add(length, Ordering::Relaxed)
+            + length;
+        let is_behind = here > length;
+        if here > OUTGOING_BYTES_MAX || (is_behind && all > OUTGOING_BYTES_TOTAL_MAX) {
+            waiting.overflow.notify_one();
         } else {
             self.push(Outgoing::Message(message));
         }
+    }
+
+    /// A message is on its way.
+    fn taken(&self, length: usize) {
+        self.waiting.bytes.fetch_sub(length, Ordering::Relaxed);
+        let all = &self.waiting.traffic.outgoing;
+        all.fetch_sub(length, Ordering::Relaxed);
     }
 
     /// Closes the connection once all that was queued before is sent.
@@ -93,7 +144,7 @@ impl OutgoingQueue {
     fn push(&self, outgoing: Outgoing) {
         match self.sender.try_send(outgoing) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => self.overflow.notify_one(),
+            Err(mpsc::error::TrySendError::Full(_)) => self.waiting.overflow.notify_one(),
             Err(mpsc::error::TrySendError::Closed(_)) => debug!("the WebSocket has gone"),
         }
     }
@@ -128,7 +179,7 @@ where
         .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
     let (mut sink, mut source) = socket.split();
-    let (queue, mut receiver) = OutgoingQueue::new();
+    let (queue, mut receiver) = OutgoingQueue::new(Arc::clone(&connection.traffic));
     let (id, remote, secure) = (connection.id, connection.remote, connection.secure);
     let arrivals = connection.arrivals.clone();
     let opened = Arrival::Opened {
@@ -146,7 +197,7 @@ where
     let ending = tokio::select! {
         ending = read(&mut source, &connection, &queue, &unanswered) => ending,
         ending = write(&mut sink, &mut receiver, &queue, &unanswered, ping_interval(id)) => ending,
-        () = queue.overflow.notified() => SLOW_READER,
+        () = queue.waiting.overflow.notified() => SLOW_READER,
     };
     debug!(connection = id.0, ?ending, "WebSocket closed");
     if arrivals
@@ -191,6 +242,9 @@ where
         while let Err(wait) = bucket.take(clock::now()) {
             tokio::time::sleep(wait).await;
         }
+        while let Err(wait) = connection.source_rate.take(clock::now()) {
+            tokio::time::sleep(wait).await;
+        }
         let bytes = match message {
             Message::Text(text) => Bytes::from(text),
             Message::Binary(bytes) => bytes,
@@ -204,19 +258,27 @@ where
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             continue;
         }
-        let peer = Peer::WebSocket(connection.id);
-        if connection
-            .arrivals
-            .send(Arrival::Message { peer, bytes })
-            .await
-            .is_err()
-        {
+        if hand_over(connection, bytes).await.is_none() {
             return Ending::Close {
                 code: 1001,
                 reason: "going away",
             };
         }
     }
+}
+
+/// Gives a message to the brain, when there is room for it. `None` if the brain is gone.
+async fn hand_over(connection: &Connection, bytes: Bytes) -> Option<()> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let length = length.min(BROWSER_ARRIVALS_BYTES_MAX);
+    let room = Arc::clone(&connection.traffic.arrivals);
+    let room = room.acquire_many_owned(length).await.ok()?;
+    let heard = Arrival::Heard {
+        connection: connection.id,
+        bytes,
+        room,
+    };
+    connection.arrivals.send(heard).await.ok()
 }
 
 fn ending_after(error: &Error) -> Ending {
@@ -269,7 +331,7 @@ where
         let message = tokio::select! {
             outgoing = receiver.recv() => match outgoing {
                 Some(Outgoing::Message(bytes)) => {
-                    queue.bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+                    queue.taken(bytes.len());
                     data_frame(bytes)
                 }
                 Some(Outgoing::Close { code, reason }) => return Ending::Close { code, reason },
@@ -351,7 +413,7 @@ mod tests {
             .await
             .split();
         let mut browser = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-        let (queue, mut receiver) = OutgoingQueue::new();
+        let (queue, mut receiver) = OutgoingQueue::new(Arc::default());
         let unanswered = AtomicU32::new(0);
         let interval = Duration::from_millis(1);
         let ending = write(&mut sink, &mut receiver, &queue, &unanswered, interval).await;
@@ -371,6 +433,29 @@ mod tests {
             browser.next().await.unwrap().is_err(),
             "there were more pings"
         );
+    }
+
+    #[test]
+    fn w24_what_waits_for_all_browsers_together_is_bounded() {
+        let traffic = Arc::<Traffic>::default();
+        let (slow, _first) = OutgoingQueue::new(Arc::clone(&traffic));
+        let (quick, mut second) = OutgoingQueue::new(Arc::clone(&traffic));
+        slow.send(Bytes::from_static(b"waits"));
+        let others = OUTGOING_BYTES_TOTAL_MAX - 5;
+        traffic.outgoing.fetch_add(others, Ordering::Relaxed);
+        let is_over = |queue: &OutgoingQueue| {
+            let mut overflow = Box::pin(queue.waiting.overflow.notified());
+            overflow.as_mut().enable()
+        };
+        // Who reads still gets what there is; who is behind makes room.
+        quick.send(Bytes::from_static(b"taken"));
+        assert!(matches!(second.try_recv(), Ok(Outgoing::Message(_))));
+        quick.taken(5);
+        assert!(!is_over(&quick) && !is_over(&slow));
+        slow.send(Bytes::from_static(b"too much"));
+        assert!(is_over(&slow) && !is_over(&quick));
+        drop((slow, quick));
+        assert_eq!(traffic.outgoing.load(Ordering::Relaxed), others);
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! `[web]`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 use super::{Source, WEB_LISTEN, token};
 use crate::config::file::{self, At};
-use crate::config::{Certificate, ConfigError, HostPort, Origins, WebConfig, WebListener};
+use crate::config::{
+    Certificate, ConfigError, HostPort, Origins, ProxiesConfig, WebConfig, WebListener,
+};
 use crate::phone;
 
 pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, ConfigError> {
@@ -51,6 +55,12 @@ pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, Con
             &web.messages_per_second,
             100,
         )?,
+        messages_per_second_per_source: source.positive(
+            "messages_per_second_per_source",
+            &web.messages_per_second_per_source,
+            1000,
+        )?,
+        proxies: proxies(web, source)?,
         token: web
             .token
             .as_ref()
@@ -119,6 +129,35 @@ fn certificate(web: &file::Web, source: &Source<'_>) -> Result<Certificate, Conf
             "name the PEM file of the certificate, or remove both for a self-signed one",
         )),
     }
+}
+
+fn proxies(web: &file::Web, source: &Source<'_>) -> Result<Option<ProxiesConfig>, ConfigError> {
+    let list = web.trusted_proxies.as_ref();
+    let Some(at) = list.filter(|at| !at.get_ref().is_empty()) else {
+        return match &web.proxy_header {
+            Some(at) => Err(source.error(
+                at,
+                "`proxy_header` is given, but no `trusted_proxies`",
+                "say whose header is to be believed, as in `trusted_proxies = [\"10.0.0.0/8\"]`",
+            )),
+            None => Ok(None),
+        };
+    };
+    let mut trusted = Vec::new();
+    for text in at.get_ref() {
+        let net = text.parse::<IpNet>().ok();
+        let net = net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let Some(net) = net else {
+            let what = format!("`trusted_proxies` has no address or network in `{text}`");
+            return Err(source.error(at, what, "write for example `10.0.0.1` or `10.0.0.0/8`"));
+        };
+        trusted.push(net);
+    }
+    let header = web.proxy_header.as_ref().map(|at| *at.get_ref());
+    Ok(Some(ProxiesConfig {
+        trusted,
+        header: header.unwrap_or_default(),
+    }))
 }
 
 fn origins(web: &file::Web, source: &Source<'_>) -> Result<Origins, ConfigError> {
