@@ -25,9 +25,10 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod token;
+mod web;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
@@ -39,6 +40,7 @@ pub use host_port::HostPort;
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use token::{TokenConfig, TokenKey, TokenRequired};
+pub use web::{Certificate, HostCertificate, Origins, WebConfig, WebListener};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug)]
@@ -68,67 +70,6 @@ pub struct Config {
 pub struct ServerConfig {
     /// Shown in `User-Agent` and `Server`. Default `ringway`.
     pub name: String,
-}
-
-/// `[web]`: the web phone and the SIP WebSocket, on one port.
-#[derive(Clone, Debug)]
-pub struct WebConfig {
-    /// Listening sockets, at least one. Default `127.0.0.1:8080`.
-    pub listen: Vec<WebListener>,
-    /// The certificate of the listeners that are secure.
-    pub certificate: Certificate,
-    /// Origins that may open a WebSocket.
-    pub origins: Origins,
-    /// Path of the WebSocket; `/` is accepted beside it. Default `/ws`.
-    pub path: String,
-    /// Most WebSocket and HTTP connections at a time. Default 10 000.
-    pub connections_max: usize,
-    /// Most of them from one IP address. Default 1000 (offices sit behind one address).
-    pub connections_per_source_max: usize,
-    /// New connections per second from one IP address, with a burst of the same size. Default 50.
-    pub handshakes_per_second_per_source: u32,
-    /// SIP messages per second on one connection, with a burst of twice as many. Default 100.
-    pub messages_per_second: u32,
-    /// The same for all connections of one IP address together. Default 1000.
-    pub messages_per_second_per_source: u32,
-    /// Hops in front of us; `None`: connections come from where they seem to come from.
-    pub proxies: Option<ProxiesConfig>,
-    /// `[web.token]`: `None` means that tokens are not looked at.
-    pub token: Option<TokenConfig>,
-}
-
-/// One listening socket for browsers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebListener {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// True: https and wss. `tls = "auto"` (the default) means: unless the address is loopback.
-    pub secure: bool,
-}
-
-/// Where the certificate of the secure listeners comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// Made at start, valid for the listening addresses; browsers warn about it.
-    SelfSigned,
-    /// PEM files.
-    Files {
-        /// The certificate, followed by its intermediates.
-        certificate: PathBuf,
-        /// Its private key (PKCS #8, PKCS #1 or SEC 1).
-        private_key: PathBuf,
-    },
-}
-
-/// Which pages may open a WebSocket (RFC 6455 section 10.2). A client that sends no `Origin` is
-/// no browser and always may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
-    /// `origins = ["*"]`
-    Any,
-    /// Pages of this server itself (same host and port), and these, as `scheme://host[:port]` in
-    /// lower case.
-    SameAnd(Vec<String>),
 }
 
 /// `[sip]`: the trunk side of signalling.

@@ -109,6 +109,10 @@ pub const HTTP_HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 pub const HTTP_CONNECTION_WITHIN: Duration = Duration::from_secs(120);
 /// Life of a self-signed TLS certificate: what browsers accept of anybody's.
 pub const SELF_SIGNED_VALID_FOR: Duration = Duration::from_secs(397 * 24 * 3600);
+/// A self-signed certificate is made anew so long before it ends.
+pub const SELF_SIGNED_RENEWED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Time between two looks at the files of certificates.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest head of an HTTP request.
 pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Longest header of the PROXY protocol: addresses, and extensions that are not read. Beyond it

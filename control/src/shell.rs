@@ -33,6 +33,7 @@ mod tests;
 mod tls;
 mod udp;
 mod upgrade;
+mod web_tls;
 mod websocket;
 mod workers;
 

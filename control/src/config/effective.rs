@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig, Registration, TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
+    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig,
+    Registration, TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
 };
 
 pub(super) fn effective(config: &Config) -> String {
@@ -148,6 +149,14 @@ fn web(config: &Config, out: &mut String) -> fmt::Result {
             out,
             "trusted_proxies = {trusted:?}\nproxy_header = \"{header}\""
         )?;
+    }
+    if let Some(path) = &web.client_authorities {
+        writeln!(out, "client_authorities = {path:?}")?;
+    }
+    for host in &web.hosts {
+        let (names, certificate, key) = (&host.names, &host.certificate, &host.private_key);
+        writeln!(out, "[[web.host]]\nnames = {names:?}")?;
+        writeln!(out, "certificate = {certificate:?}\nprivate_key = {key:?}")?;
     }
     match &web.token {
         Some(config) => token(config, out),

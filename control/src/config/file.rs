@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath};
+use super::{
+    ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
+};
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -48,7 +50,17 @@ pub(super) struct Web {
     pub(super) messages_per_second_per_source: At<u32>,
     pub(super) trusted_proxies: At<Vec<String>>,
     pub(super) proxy_header: At<ProxyHeader>,
+    pub(super) client_authorities: At<String>,
+    pub(super) host: Vec<Host>,
     pub(super) token: Option<Token>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    pub(super) names: Spanned<OneOrMore>,
+    pub(super) certificate: String,
+    pub(super) private_key: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -25,6 +25,7 @@ use super::admission::{Admission, Admitted, SourceLimits};
 use super::arrival::Arrival;
 use super::bearer::{self, Unauthorized};
 use super::page::{self, Answer, Pages};
+use super::web_tls::WebTls;
 use super::websocket::{self, Connection, Traffic};
 use super::{clock, source, upgrade};
 use crate::config::{Config, Origins, ProxiesConfig, ProxyHeader};
@@ -112,7 +113,7 @@ impl Web {
 }
 
 /// Accepts connections for ever.
-pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<Arc<WebTls>>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -130,7 +131,8 @@ pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<Tls
         match admitted {
             Ok(admitted) => {
                 let web = Arc::clone(&web);
-                tokio::spawn(greet(web, stream, remote, tls.clone(), admitted));
+                let tls = tls.as_ref().map(|tls| tls.acceptor());
+                tokio::spawn(greet(web, stream, remote, tls, admitted));
             }
             Err(reason) => {
                 debug!(%remote, ?reason, "connection refused");

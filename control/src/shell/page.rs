@@ -12,15 +12,20 @@ use crate::phone;
 /// The answer to one HTTP request.
 pub(super) type Answer = Response<Full<Bytes>>;
 
+macro_rules! content_policy {
+    () => {
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         media-src 'self' blob: data:; font-src 'self'; worker-src 'self'; manifest-src 'self'; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    };
+}
+
 /// On every answer. The page loads nothing from elsewhere and nobody may frame it; it needs the
 /// microphone and the camera.
 const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         media-src 'self' blob: data:; font-src 'self'; connect-src 'self' ws: wss:; \
-         worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
-         form-action 'none'",
+        concat!(content_policy!(), "connect-src 'self'"),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -71,7 +76,7 @@ impl Pages {
                 .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
-        match path {
+        let mut answer = match path {
             "/health" if draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             "/health" => text(StatusCode::OK, "ok\n"),
             "/config.json" => self.settings(local && is_local_host(headers)),
@@ -79,7 +84,13 @@ impl Pages {
                 Some(asset) => file(asset, headers),
                 None => text(StatusCode::NOT_FOUND, "not found\n"),
             },
+        };
+        if let Some(policy) = policy_for(headers) {
+            answer
+                .headers_mut()
+                .insert(header::CONTENT_SECURITY_POLICY, policy);
         }
+        answer
     }
 
     fn settings(&self, local: bool) -> Answer {
@@ -123,6 +134,19 @@ fn settings(config: &Config, passwords: bool) -> serde_json::Value {
         "echo": config.lines.echo,
         "websocket_path": config.web.path,
     })
+}
+
+/// Lets the page open a WebSocket to the host that it came from and to no other: not every browser
+/// takes 'self' for that.
+fn policy_for(headers: &HeaderMap) -> Option<HeaderValue> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    if host.is_empty() || !host.bytes().all(is_plain) {
+        return None;
+    }
+    let policy = content_policy!();
+    let policy = format!("{policy}connect-src 'self' ws://{host} wss://{host}");
+    HeaderValue::from_str(&policy).ok()
 }
 
 /// True if the browser came here by a name of this machine itself. A page of a stranger whose name

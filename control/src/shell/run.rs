@@ -15,7 +15,8 @@ use tracing::{error, info, warn};
 
 use super::drive::Driver;
 use super::http::{self, Web};
-use super::tls::{self, TlsError};
+use super::tls::TlsError;
+use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
 use super::{clock, handshakes, log, signals, udp};
 use crate::config::{Config, ConfigError, MediaConfig, PortRange, WebListener};
@@ -221,11 +222,16 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
         .map(|listener| listener.address.ip())
         .chain([config.media.browser_advertise])
         .collect();
-    let mut acceptor = None;
+    let mut web_tls = None;
     if config.web.listen.iter().any(|listener| listener.secure) {
-        let tls = tls::acceptor(&config.web.certificate, &["localhost"], &addresses);
-        acceptor = Some(tls.map_err(RunError::Tls)?);
+        let tls = WebTls::new(&config.web, &["localhost"], &addresses);
+        web_tls = Some(Arc::new(tls.map_err(RunError::Tls)?));
     }
+    let hangups = signals::hangups().map_err(|source| RunError::System {
+        what: "wait for SIGHUP",
+        source,
+    })?;
+    tokio::spawn(web_tls::keep_fresh(web_tls.clone(), hangups));
     let mut bound = Vec::new();
     for listener in &config.web.listen {
         let bind = |source| RunError::Bind {
@@ -235,7 +241,7 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
         };
         let socket = http::bind(listener.address).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
-        let tls = acceptor.clone().filter(|_| listener.secure);
+        let tls = web_tls.clone().filter(|_| listener.secure);
         tokio::spawn(http::listen(Arc::clone(web), socket, tls));
         bound.push(WebListener {
             address,

@@ -1,8 +1,8 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
@@ -26,6 +26,11 @@ pub(super) fn watch(arrivals: mpsc::Sender<Arrival>) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// SIGHUP, which asks for files to be read again.
+pub(super) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 fn guard_the_end() {

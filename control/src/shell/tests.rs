@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -23,12 +22,15 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::arrival::Arrival;
 use super::drive::Driver;
 use super::http::Web;
-use super::{Brain, clock, http, tls, udp};
-use crate::config::{Certificate, Config};
+use super::web_tls::WebTls;
+use super::{Brain, clock, http, udp};
+use crate::config::Config;
 use crate::engine::input::{Input, Peer};
 use crate::engine::output::Output;
 use crate::limits::{HTTP_CONNECTION_WITHIN, OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
 use crate::token::Tokens;
+
+mod frames;
 
 /// Nothing on loopback takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,12 +104,12 @@ struct Server {
     driver: JoinHandle<bool>,
 }
 
-async fn start(config: &Config, tls: Option<TlsAcceptor>) -> Server {
+async fn start(config: &Config, tls: Option<Arc<WebTls>>) -> Server {
     start_within(config, tls, HTTP_CONNECTION_WITHIN).await
 }
 
 /// As `start`, with another time for HTTP connections.
-async fn start_within(config: &Config, tls: Option<TlsAcceptor>, within: Duration) -> Server {
+async fn start_within(config: &Config, tls: Option<Arc<WebTls>>, within: Duration) -> Server {
     let (arrivals, receiver) = mpsc::channel(16);
     let tokens = config.web.token.as_ref();
     let tokens =
@@ -472,10 +474,14 @@ async fn serves_pages_with_security_headers() {
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     for header in [
         "content-security-policy: default-src 'none'",
+        &format!("connect-src 'self' ws://{0} wss://{0}", server.address),
         "permissions-policy: microphone",
     ] {
         assert!(page.contains(header), "{page}");
     }
+    let strange = "Host: evil.example;script-src *";
+    let page_of_stranger = server.ask(&["GET / HTTP/1.1", strange]).await;
+    assert!(!page_of_stranger.contains("evil"), "{page_of_stranger}");
     let etag = page
         .lines()
         .find_map(|line| line.strip_prefix("etag: "))
@@ -663,31 +669,18 @@ async fn gives_up_an_http_connection_that_does_not_read_but_no_websocket() {
 
 #[tokio::test]
 async fn speaks_tls_with_a_certificate_of_its_own() {
-    let (chain, key) = tls::self_signed(&["localhost"], &[[127, 0, 0, 1].into()]).unwrap();
-    let root = chain[0].clone();
-    let config = tls::server_config(chain, key).unwrap();
-    let server = start(
-        &configuration(""),
-        Some(TlsAcceptor::from(Arc::new(config))),
-    )
-    .await;
-    let mut socket = connect_tls(root, server.address).await;
+    let config = configuration("[web]\ntls = \"on\"");
+    let tls = WebTls::new(&config.web, &["localhost"], &[[127, 0, 0, 1].into()]).unwrap();
+    let server = start(&config, Some(Arc::new(tls))).await;
+    let mut socket = connect_tls(server.address).await;
     socket.send(Message::text("secret")).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::text("secret"));
 }
 
 async fn connect_tls(
-    root: CertificateDer<'static>,
     address: SocketAddr,
 ) -> WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(root).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let client = super::web_tls::tests::client_that_trusts_anybody();
     let stream = TcpStream::connect(address).await.unwrap();
     let name = address.ip().into();
     let stream = TlsConnector::from(Arc::new(client))
@@ -699,15 +692,10 @@ async fn connect_tls(
 
 #[test]
 fn says_which_certificate_file_is_wrong() {
-    let files = |path: &str| Certificate::Files {
-        certificate: path.into(),
-        private_key: path.into(),
-    };
-    let refusal = |path| {
-        tls::acceptor(&files(path), &[], &[])
-            .err()
-            .unwrap()
-            .to_string()
+    let refusal = |path: &str| {
+        let text = format!("[web]\ntls = \"on\"\ncertificate = {path:?}\nprivate_key = {path:?}");
+        let web = configuration(&text).web;
+        WebTls::new(&web, &[], &[]).unwrap_err().to_string()
     };
     assert!(refusal("/nonexistent.pem").starts_with("cannot read /nonexistent.pem: "));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

@@ -1,19 +1,14 @@
-//! TLS for browsers: a given certificate, or one made at start.
+//! Certificates: read from files, or made by ourselves.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
 
 use super::clock;
-use crate::config::Certificate;
 use crate::limits::SELF_SIGNED_VALID_FOR;
 
 /// Why there is no TLS.
@@ -30,6 +25,8 @@ pub enum TlsError {
     Empty(PathBuf),
     /// Certificate and key do not belong together, or are of a kind that TLS cannot use.
     Unusable(rustls::Error),
+    /// The file of those who may certify clients cannot be used.
+    ClientAuthorities(PathBuf, String),
     /// No certificate could be made.
     Generate(rcgen::Error),
 }
@@ -51,6 +48,10 @@ impl fmt::Display for TlsError {
                     "`certificate` and `private_key` cannot be used together: {error}"
                 )
             }
+            Self::ClientAuthorities(path, why) => {
+                let path = path.display();
+                write!(f, "`client_authorities` {path} cannot be used: {why}")
+            }
             Self::Generate(error) => write!(f, "cannot make a certificate: {error}"),
         }
     }
@@ -58,38 +59,7 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// What the secure listeners speak. `names` and `addresses` are for a certificate of our own.
-pub(super) fn acceptor(
-    certificate: &Certificate,
-    names: &[&str],
-    addresses: &[IpAddr],
-) -> Result<TlsAcceptor, TlsError> {
-    let (chain, key) = match certificate {
-        Certificate::SelfSigned => self_signed(names, addresses)?,
-        Certificate::Files {
-            certificate,
-            private_key,
-        } => (read_chain(certificate)?, read_key(private_key)?),
-    };
-    Ok(TlsAcceptor::from(Arc::new(server_config(chain, key)?)))
-}
-
-pub(super) fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Unusable)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |source| TlsError::File {
         path: path.to_owned(),
         source,
@@ -103,14 +73,15 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(path).map_err(|source| TlsError::File {
         path: path.to_owned(),
         source,
     })
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A certificate with its intermediates, and its key.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// An ECDSA P-256 certificate for this host, by the names and addresses that browsers may use.
 pub(super) fn self_signed(names: &[&str], addresses: &[IpAddr]) -> Result<Identity, TlsError> {

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use super::{Source, WEB_LISTEN, token};
 use crate::config::file::{self, At};
 use crate::config::{
-    Certificate, ConfigError, HostPort, Origins, ProxiesConfig, WebConfig, WebListener,
+    Certificate, ConfigError, HostCertificate, HostPort, Origins, ProxiesConfig, WebConfig,
+    WebListener,
 };
 use crate::phone;
 
@@ -21,6 +22,7 @@ pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, Con
         let what = "`certificate` is given, but no listener uses TLS";
         return Err(source.error(at, what, "set `tls = \"on\"`, or remove the certificate"));
     }
+    check_tls_keys(web, source, &listen)?;
     let path = match &web.path {
         None => "/ws".to_owned(),
         Some(at) if is_page(at.get_ref()) => {
@@ -37,6 +39,11 @@ pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, Con
     Ok(WebConfig {
         listen,
         certificate,
+        hosts: hosts(web, source)?,
+        client_authorities: web
+            .client_authorities
+            .as_ref()
+            .map(|at| PathBuf::from(at.get_ref())),
         origins: origins(web, source)?,
         path,
         connections_max: positive("connections_max", &web.connections_max, 10_000)?,
@@ -129,6 +136,52 @@ fn certificate(web: &file::Web, source: &Source<'_>) -> Result<Certificate, Conf
             "name the PEM file of the certificate, or remove both for a self-signed one",
         )),
     }
+}
+
+/// Nothing may be given that would silently do nothing.
+fn check_tls_keys(
+    web: &file::Web,
+    source: &Source<'_>,
+    listen: &[WebListener],
+) -> Result<(), ConfigError> {
+    if listen.iter().any(|listener| listener.secure) {
+        return Ok(());
+    }
+    let remedy = "set `tls = \"on\"`, or remove it";
+    if let Some(at) = &web.client_authorities {
+        let what = "`client_authorities` is given, but no listener uses TLS";
+        return Err(source.error(at, what, remedy));
+    }
+    match web.host.first() {
+        Some(host) => {
+            let what = "[[web.host]] is given, but no listener uses TLS";
+            Err(source.error(&host.names, what, remedy))
+        }
+        None => Ok(()),
+    }
+}
+
+fn hosts(web: &file::Web, source: &Source<'_>) -> Result<Vec<HostCertificate>, ConfigError> {
+    let mut hosts = Vec::new();
+    for host in &web.host {
+        let names = &host.names.get_ref().0;
+        let is_name = |name: &str| {
+            let name = name.strip_prefix("*.").unwrap_or(name);
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-.".contains(&b);
+            !name.is_empty() && name.bytes().all(allowed)
+        };
+        if names.is_empty() || !names.iter().all(|name| is_name(name)) {
+            let what = "`names` of [[web.host]] must be host names";
+            let remedy = "write for example `[\"phone.example.com\", \"*.example.org\"]`";
+            return Err(source.error(&host.names, what, remedy));
+        }
+        hosts.push(HostCertificate {
+            names: names.clone(),
+            certificate: PathBuf::from(&host.certificate),
+            private_key: PathBuf::from(&host.private_key),
+        });
+    }
+    Ok(hosts)
 }
 
 fn proxies(web: &file::Web, source: &Source<'_>) -> Result<Option<ProxiesConfig>, ConfigError> {
