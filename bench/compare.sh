@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compares all targets: audio as a gateway carries it, then video in bursts; then holds what calls
-# cost against the bars. Results and a page that shows them go to bench/results/. Needs root (network
-# namespaces); with 200 calls and 3 rounds it takes less than ten minutes.
+# cost against the bars. Results, a page that shows them and the tables of README go to
+# bench/results/. Needs root (network namespaces); 200 calls and 3 rounds take less than ten minutes.
 #   bench/compare.sh CALLS ROUNDS
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,5 +22,6 @@ media ringway,rtpengine,reflector,uring-reflector 160 2000
 media ringway,rtpengine,reflector 1200 1000
 echo "== what calls cost, $(date -u)"
 $root "$bench" cost --json "$results/cost-$when.json"
-"$bench" report --output "$results/report-$when.html" \
+"$bench" report --output "$results/report-$when.html" --markdown "$results/table-$when.md" \
     "$results/media-$when-160.json" "$results/media-$when-1200.json" "$results/cost-$when.json"
+echo "the tables of README: $results/table-$when.md"

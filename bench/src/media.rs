@@ -101,6 +101,8 @@ impl MediaArguments {
 pub(crate) struct Outcome {
     pub(crate) target: Target,
     pub(crate) rounds: Vec<Round>,
+    /// It failed, and was not measured further.
+    has_failed: bool,
 }
 
 /// The generator with the network under it.
@@ -215,14 +217,29 @@ pub(crate) fn measure(arguments: &MediaArguments) -> Result<Measured, Failure> {
     let outcome = |target: &Target| Outcome {
         target: *target,
         rounds: Vec::new(),
+        has_failed: false,
     };
     let mut outcomes: Vec<_> = arguments.targets.iter().map(outcome).collect();
     for _ in 0..arguments.rounds {
         for (lane, outcome) in lanes.iter_mut().zip(&mut outcomes) {
+            if outcome.has_failed {
+                continue;
+            }
             let hint = outcome.rounds.last().map(|round| round.lossfree_pps);
             let most = generator_pps_max;
-            let round = one_round(&mut site.generator, lane, arguments, hint, most)?;
-            outcome.rounds.push(round);
+            match one_round(&mut site.generator, lane, arguments, hint, most) {
+                Ok(Some(round)) => outcome.rounds.push(round),
+                Ok(None) if lane.target != Target::Ringway => {
+                    report::note(&format!("{}: no rate came through whole", lane.target));
+                }
+                Ok(None) => return Err("no rate came through whole: see --start-pps".into()),
+                // What is compared with must not end the run; we, or whoever wants an end, do.
+                Err(why) if lane.target != Target::Ringway && !process::stop_requested() => {
+                    report::note(&format!("{} is left out from here on: {why}", lane.target));
+                    outcome.has_failed = true;
+                }
+                Err(why) => return Err(why),
+            }
         }
     }
     // A step that was offered counts too: the attempts may have met a bad moment.
@@ -282,7 +299,7 @@ fn one_round(
     arguments: &MediaArguments,
     hint: Option<f64>,
     generator_pps_max: f64,
-) -> Result<Round, Failure> {
+) -> Result<Option<Round>, Failure> {
     let mut offer = |what: &'static str, pps: f64| -> Result<Step, Failure> {
         if process::stop_requested() {
             return Err("stopped".into());
@@ -328,12 +345,14 @@ fn one_round(
         Ok(step)
     };
     let first = hint.unwrap_or(f64::from(arguments.start_pps));
-    let mut round = search::lossfree(first, hint.is_some(), &mut offer)?;
+    let Some(mut round) = search::lossfree(first, hint.is_some(), &mut offer)? else {
+        return Ok(None);
+    };
     let rate = round.lossfree_pps;
     for (what, factor) in [(HALF, 0.5), (DOUBLE, 2.0), (FOURFOLD, 4.0)] {
         round.steps.push(offer(what, rate * factor)?);
     }
-    Ok(round)
+    Ok(Some(round))
 }
 
 pub(crate) const HALF: &str = "half";

@@ -2,6 +2,7 @@
 //! script, nothing loaded, light or dark as the reader's system is.
 
 mod chart;
+mod markdown;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,6 +28,9 @@ pub(crate) struct ReportArguments {
     /// The page.
     #[arg(long, short, default_value = "bench/results/report.html")]
     output: PathBuf,
+    /// Write the tables here too, in Markdown.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
 }
 
 /// One file, with what lies beside it.
@@ -46,14 +50,24 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<(), Failure> {
          <title>Ringway: measurements</title>\n<style>{STYLE}</style>\n<main>\n\
          <h1>Ringway: measurements</h1>\n"
     );
+    let mut tables = String::new();
     for path in &arguments.files {
         match read(path)? {
-            (Rows::Rates(rows), about) => section(&mut page, &Run { rows, about })?,
-            (Rows::Bars(rows), about) => bars_section(&mut page, &rows, &about)?,
+            (Rows::Rates(rows), about) => {
+                markdown::rates(&mut tables, &rows, &about)?;
+                section(&mut page, &Run { rows, about })?;
+            }
+            (Rows::Bars(rows), about) => {
+                markdown::bars(&mut tables, &rows, &about)?;
+                bars_section(&mut page, &rows, &about)?;
+            }
         }
     }
     page.push_str("</main></html>\n");
     fs::write(&arguments.output, page)?;
+    if let Some(path) = &arguments.markdown {
+        fs::write(path, tables)?;
+    }
     note(&format!("wrote {}", arguments.output.display()));
     Ok(())
 }
@@ -313,7 +327,12 @@ mod tests {
             rows: vec![row("one"), row("two")],
             about: About::default(),
         };
-        let mut page = String::new();
+        let (mut page, mut tables) = (String::new(), String::new());
+        markdown::rates(&mut tables, &run.rows, &run.about).unwrap();
+        assert!(
+            tables.contains("| one (generator-bound) | 200\u{202f}000 ("),
+            "{tables}"
+        );
         section(&mut page, &run).unwrap();
         assert!(page.contains(">one<") && page.contains(">two<"));
         assert!(page.contains("generator-bound") && !page.contains("<script>"));
@@ -344,7 +363,12 @@ mod tests {
         let Rows::Bars(rows) = serde_json::from_str(&text).unwrap() else {
             panic!("read as rates")
         };
-        let mut page = String::new();
+        let (mut page, mut tables) = (String::new(), String::new());
+        markdown::bars(&mut tables, &rows, &About::default()).unwrap();
+        assert!(
+            tables.contains("| memory | 7 | at most 6.50: missed |"),
+            "{tables}"
+        );
         bars_section(&mut page, &rows, &About::default()).unwrap();
         assert!(
             page.contains("✓ met") && page.contains("✗ missed") && page.contains("at most 6.50")

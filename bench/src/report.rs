@@ -76,8 +76,10 @@ pub(crate) struct StepRow {
 pub(crate) fn conclude(arguments: &MediaArguments, measured: &Measured) -> Result<(), Failure> {
     let outcomes = &measured.outcomes;
     let most = measured.environment.generator_pps_max;
+    // A target without a single rate has no row.
     let rows: Vec<_> = outcomes
         .iter()
+        .filter(|outcome| !outcome.rounds.is_empty())
         .map(|outcome| row(arguments, outcome, most))
         .collect();
     table(&rows);

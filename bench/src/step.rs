@@ -7,8 +7,10 @@ use crate::stream::Tally;
 
 /// A step with less loss than this part counts as loss-free …
 const LOSS_MAX: f64 = 0.001;
-/// … if this part came out before the end of the step.
+/// … if this part came out before the end of the step …
 const IN_TIME_MIN: f64 = 0.99;
+/// … but for the last bursts of each way, which are sent just then.
+const BURSTS_LATE: u64 = 2;
 
 /// One rate that was offered. Counts are packets.
 #[derive(Clone, Debug)]
@@ -62,7 +64,8 @@ impl Step {
     pub(crate) fn is_whole(&self) -> bool {
         let sent = float(self.sent.iter().sum());
         let right = !self.is_lossy() && self.wrong() == 0;
-        right && float(self.received_in_time) >= sent * IN_TIME_MIN
+        let late = BURSTS_LATE * self.sent.len() as u64 * u64::from(self.burst);
+        right && float(self.received_in_time + late) >= sent * IN_TIME_MIN
     }
 
     /// Forwarded packets per second while the rate was offered, all ways together.
