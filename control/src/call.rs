@@ -36,6 +36,7 @@ use self::alarms::{Alarm, Alarms};
 use self::end::Cause;
 use self::leg::Leg;
 use self::state::State;
+use crate::edge::{Moved, address_of_record};
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::CallBegan;
@@ -251,13 +252,18 @@ impl Calls {
         }
     }
 
-    /// The user of one connection has come back on another: dialogs follow.
-    pub(crate) fn connection_moved(&mut self, from: ConnectionId, to: ConnectionId) {
-        for id in self.on_connection(from) {
+    /// A user of one connection has come back on another: its dialogs follow.
+    pub(crate) fn user_moved(&mut self, moved: &Moved) {
+        let is_its_own = |leg: &Leg| {
+            let user = address_of_record(&leg.dialog.remote);
+            leg.peer == Peer::WebSocket(moved.from)
+                && user.is_some_and(|u| moved.users.contains(&u))
+        };
+        for id in self.on_connection(moved.from) {
             for party in [Party::Caller, Party::Callee] {
                 let leg = self.calls.get(&id).and_then(|call| call.leg(party));
-                if leg.is_some_and(|leg| leg.peer == Peer::WebSocket(from)) {
-                    self.move_leg(id, party, Peer::WebSocket(to));
+                if leg.is_some_and(is_its_own) {
+                    self.move_leg(id, party, Peer::WebSocket(moved.to));
                 }
             }
         }

@@ -48,9 +48,18 @@ pub(crate) struct Edge {
     as_they_left: BTreeMap<String, u32>,
     /// How many of them came on each connection.
     per_connection: BTreeMap<ConnectionId, u32>,
-    /// Users who have come back: from this connection, on that one.
-    pub(crate) moved: Vec<(ConnectionId, ConnectionId)>,
+    /// Users who have come back on another connection.
+    pub(crate) moved: Vec<Moved>,
     away: Away,
+}
+
+/// A user, whose instance registered on one connection before, has come back on another.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) from: ConnectionId,
+    pub(crate) to: ConnectionId,
+    /// What it may call itself, as `user@domain`: only dialogs of its own follow it.
+    pub(crate) users: Vec<String>,
 }
 
 /// A request that has been passed on and waits for its answer.

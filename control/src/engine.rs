@@ -144,7 +144,7 @@ impl Engine {
                 connection,
                 secure,
                 identity,
-                ..
+                remote,
             } => {
                 if self.context.connections.len() >= CONNECTIONS_MAX {
                     let reason = "too many connections";
@@ -155,9 +155,13 @@ impl Engine {
                     };
                     return self.context.outputs.push_back(close);
                 }
-                self.context
-                    .connections
-                    .insert(connection, Connection { secure, identity });
+                let source = remote.ip().to_canonical();
+                let state = Connection {
+                    secure,
+                    source,
+                    identity,
+                };
+                self.context.connections.insert(connection, state);
             }
             Input::ConnectionClosed { connection } => {
                 self.context.connections.remove(&connection);
@@ -305,8 +309,10 @@ impl Engine {
         while let Some(event) = self.context.transactions.poll_event() {
             self.transaction_event(now, event);
         }
-        for (old, new) in std::mem::take(&mut self.edge.moved) {
-            self.calls.connection_moved(old, new);
+        let mut moved = std::mem::take(&mut self.edge.moved);
+        moved.append(&mut self.lines.moved);
+        for moved in moved {
+            self.calls.user_moved(&moved);
         }
     }
 

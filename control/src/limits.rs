@@ -58,6 +58,18 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(3);
 pub const CONNECTIONS_MAX: usize = 100_000;
 /// Bindings of one line: open tabs of one user. The oldest makes room.
 pub const CONTACTS_PER_LINE_MAX: usize = 10;
+/// Wrong passwords of one source address that cost nothing; each further one doubles its delay.
+pub const GUESSES_FREE_PER_SOURCE: u32 = 5;
+/// The same for one line, whoever guesses.
+pub const GUESSES_FREE_PER_LINE: u32 = 20;
+/// Longest delay of a source.
+pub const GUESS_DELAY_OF_SOURCE_MAX: Duration = Duration::from_secs(600);
+/// Longest delay of a line: short, for it hits its user too.
+pub const GUESS_DELAY_OF_LINE_MAX: Duration = Duration::from_secs(32);
+/// A source or line without wrong passwords for so long starts again.
+pub const GUESSES_REMEMBERED_FOR: Duration = Duration::from_secs(1800);
+/// Sources and lines whose wrong passwords are remembered; the quietest is forgotten first.
+pub const GUESSERS_MAX: usize = 16_384;
 /// Registrations passed on to trunks.
 pub const BINDINGS_MAX: usize = 200_000;
 /// Identities and Service-Routes that are kept of one registration; what is beyond is ignored.

@@ -3,10 +3,14 @@
 //! A line is a number with a password in the configuration. Each open tab of its user is a
 //! binding: a connection and the Contact that it gave.
 
+mod guesses;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use self::guesses::Guesses;
 use crate::config::{LineConfig, LinesConfig};
+use crate::edge::Moved;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
@@ -23,6 +27,8 @@ pub(crate) struct LineBinding {
     pub(crate) connection: ConnectionId,
     /// The Contact as it was given, without `expires`.
     contact: NameAddr,
+    /// False while the browser is away.
+    is_connected: bool,
     expires_at: Instant,
 }
 
@@ -39,6 +45,9 @@ pub(crate) struct Lines {
     nonces: Nonces,
     /// The newest binding is last.
     bindings: BTreeMap<String, Vec<LineBinding>>,
+    guesses: Guesses,
+    /// Users who have come back on another connection.
+    pub(crate) moved: Vec<Moved>,
 }
 
 /// What a check of credentials came to.
@@ -55,6 +64,8 @@ impl Lines {
         Self {
             nonces: Nonces::new(secret),
             bindings: BTreeMap::new(),
+            guesses: Guesses::default(),
+            moved: Vec::new(),
         }
     }
 
@@ -70,12 +81,15 @@ impl Lines {
         let number = to.and_then(|to| to.uri.user_decoded()).unwrap_or_default();
         let config = context.config.clone();
         let Some(line) = find(&config.lines, &number) else {
+            let source = context.source(request);
+            self.guesses.failed(now, source, None);
             return context.refuse(now, request, 404, "unknown line");
         };
         if !self.authenticate(context, now, request, line, HeaderName::Authorization) {
             return;
         }
-        let outcome = self.update(now, connection, &number, &request.message);
+        let domain = config.lines.domain.as_str();
+        let outcome = self.update(now, connection, (&number, domain), &request.message);
         match outcome {
             Ok(()) => {
                 let mut response = context.response(&request.message, 200);
@@ -102,7 +116,7 @@ impl Lines {
     /// Proves that a request comes from a line's user: it registered on this very connection, or
     /// it brings credentials. If not, the challenge or refusal has been sent.
     pub(crate) fn prove(
-        &self,
+        &mut self,
         context: &mut Context,
         now: Instant,
         request: &Incoming,
@@ -113,32 +127,38 @@ impl Lines {
             context.refuse(now, request, 403, "From is no line of ours");
             return false;
         };
-        let bound = self.bindings.get(number).is_some_and(|bindings| {
-            let here = |binding: &LineBinding| {
-                Some(binding.connection) == request.connection() && binding.expires_at > now
-            };
-            bindings.iter().any(here)
-        });
-        bound || self.authenticate(context, now, request, line, HeaderName::ProxyAuthorization)
+        self.is_bound(now, request, number)
+            || self.authenticate(context, now, request, line, HeaderName::ProxyAuthorization)
+    }
+
+    /// Has this line registered on the very connection of this request?
+    fn is_bound(&self, now: Instant, request: &Incoming, number: &str) -> bool {
+        let here = |binding: &LineBinding| {
+            Some(binding.connection) == request.connection() && binding.expires_at > now
+        };
+        let bindings = self.bindings.get(number);
+        bindings.is_some_and(|bindings| bindings.iter().any(here))
     }
 
     /// The newest tab of a line's user.
     pub(crate) fn newest(&self, now: Instant, number: &str) -> Option<&LineBinding> {
-        let live = |binding: &&LineBinding| binding.expires_at > now;
+        let live = |binding: &&LineBinding| binding.expires_at > now && binding.is_connected;
         self.bindings.get(number)?.iter().rev().find(live)
     }
 
-    /// A connection is gone, and its bindings with it.
+    /// A connection is gone. Its bindings stay until they expire, so that dialogs follow the user
+    /// who comes back; nobody is called through them.
     pub(crate) fn connection_closed(&mut self, connection: ConnectionId) {
-        self.bindings.retain(|_, bindings| {
-            bindings.retain(|binding| binding.connection != connection);
-            !bindings.is_empty()
-        });
+        for binding in self.bindings.values_mut().flatten() {
+            if binding.connection == connection {
+                binding.is_connected = false;
+            }
+        }
     }
 
     /// Checks digest credentials; sends 401, 407 or 403 if they do not do.
     fn authenticate(
-        &self,
+        &mut self,
         context: &mut Context,
         now: Instant,
         request: &Incoming,
@@ -153,9 +173,21 @@ impl Lines {
         }
         let realm = context.config.lines.realm.clone();
         let uptime = context.uptime(now);
+        let source = context.source(request);
+        let wait = self.guesses.wait(now, source, &line.number);
+        if let Some(wait) = wait.filter(|_| !self.is_bound(now, request, &line.number)) {
+            let mut response = context.response(&request.message, 503);
+            response.set(HeaderName::RetryAfter, (wait.as_secs() + 1).to_string());
+            context.respond(now, request.transaction, response);
+            let reason = "too many wrong passwords".to_owned();
+            let peer = request.peer;
+            context.log(LogLine::Refused { peer, reason });
+            return false;
+        }
         match self.check(&request.message, &header, &realm, line, uptime) {
             Proof::Given => true,
             Proof::Wrong => {
+                self.guesses.failed(now, source, Some(&line.number));
                 context.refuse(now, request, 403, "wrong password");
                 false
             }
@@ -165,11 +197,13 @@ impl Lines {
                 } else {
                     (407, HeaderName::ProxyAuthenticate)
                 };
-                // MD5 alone: JsSIP, SIP.js and sipML5 know nothing else.
+                // MD5 in front: JsSIP, SIP.js and sipML5 know nothing else, and look no further.
                 let nonce = self.nonces.make(uptime, &realm);
-                let challenge = Challenge::new(&realm, nonce, Algorithm::Md5, stale);
                 let mut response = context.response(&request.message, status);
-                response.push(name, challenge.to_string());
+                for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+                    let challenge = Challenge::new(&realm, nonce.clone(), algorithm, stale);
+                    response.push(&name, challenge.to_string());
+                }
                 context.respond(now, request.transaction, response);
                 false
             }
@@ -177,31 +211,45 @@ impl Lines {
     }
 
     fn check(
-        &self,
+        &mut self,
         request: &Message,
         header: &HeaderName,
         realm: &str,
         line: &LineConfig,
         uptime: Duration,
     ) -> Proof {
-        let credentials = request
+        let given: Vec<Credentials> = request
             .headers(header)
             .filter_map(Credentials::parse)
-            .find(|credentials| credentials.realm == realm);
-        let Some(credentials) = credentials else {
+            .filter(|credentials| credentials.realm == realm)
+            .filter(|credentials| {
+                let state = self.nonces.check(&credentials.nonce, uptime, realm);
+                state != NonceState::Foreign
+            })
+            .collect();
+        if given.is_empty() {
+            return Proof::Missing { stale: false };
+        }
+        // One of several will do: sipML5 answers every challenge, and all of them with MD5.
+        let method = request.method();
+        let proven = given.iter().find(|credentials| {
+            credentials.username == line.number
+                && is_for_target(credentials, request)
+                && digest::verify(credentials, &method, line.password.expose())
+        });
+        let Some(proven) = proven else {
+            return Proof::Wrong;
+        };
+        // Without a count (RFC 2069) it could be replayed.
+        let nc = proven.nc.as_deref();
+        let nc = nc.and_then(|text| u32::from_str_radix(text, 16).ok());
+        let Some(nc) = nc.filter(|_| proven.qop.is_some()) else {
             return Proof::Missing { stale: false };
         };
-        match self.nonces.check(&credentials.nonce, uptime, realm) {
-            NonceState::Foreign => return Proof::Missing { stale: false },
-            NonceState::Stale => return Proof::Missing { stale: true },
-            NonceState::Fresh => {}
-        }
-        let named = credentials.username == line.number && is_for_target(&credentials, request);
-        let proven = digest::verify(&credentials, &request.method(), line.password.expose());
-        if named && proven {
-            Proof::Given
-        } else {
-            Proof::Wrong
+        match self.nonces.count(&proven.nonce, nc, uptime, realm) {
+            NonceState::Fresh => Proof::Given,
+            NonceState::Stale => Proof::Missing { stale: true },
+            NonceState::Foreign => Proof::Missing { stale: false },
         }
     }
 
@@ -210,7 +258,7 @@ impl Lines {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        number: &str,
+        (number, domain): (&str, &str),
         request: &Message,
     ) -> Result<(), u16> {
         let contacts = Contact::all(request).ok_or(400u16)?;
@@ -218,6 +266,7 @@ impl Lines {
         // All of it or nothing (RFC 3261 section 10.3): changed aside, put back at the end.
         let mut bindings = self.bindings.get(number).cloned().unwrap_or_default();
         bindings.retain(|binding| binding.expires_at > now);
+        let mut left = Vec::new();
         for contact in contacts {
             let mut contact = match contact {
                 Contact::Star if default == Some(0) => {
@@ -241,6 +290,8 @@ impl Lines {
             if life < REGISTRATION_EXPIRES_MIN {
                 return Err(423);
             }
+            let old = bindings.iter().filter(|known| same(known));
+            left.extend(old.map(|known| known.connection));
             bindings.retain(|known| !same(known));
             if bindings.len() >= CONTACTS_PER_LINE_MAX {
                 bindings.remove(0);
@@ -248,9 +299,16 @@ impl Lines {
             bindings.push(LineBinding {
                 connection,
                 contact,
+                is_connected: true,
                 expires_at: now + life,
             });
         }
+        left.retain(|old| *old != connection);
+        self.moved.extend(left.into_iter().map(|from| Moved {
+            from,
+            to: connection,
+            users: vec![format!("{number}@{domain}")],
+        }));
         if bindings.is_empty() {
             self.bindings.remove(number);
         } else {
@@ -265,7 +323,8 @@ impl Lines {
             .get(number)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let live = bindings.iter().filter(|binding| binding.expires_at > now);
+        let is_live = |binding: &&LineBinding| binding.expires_at > now && binding.is_connected;
+        let live = bindings.iter().filter(is_live);
         live.map(|binding| (binding.contact.clone(), binding.expires_at - now))
             .collect()
     }

@@ -9,6 +9,7 @@ mod hardening;
 mod headers;
 mod identity;
 mod late_offer;
+mod lines;
 mod peers;
 mod proxy;
 mod random;

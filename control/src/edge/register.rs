@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::away::LastRegister;
 use super::binding::Binding;
-use super::{Edge, address_of_record, route};
+use super::{Edge, Moved, address_of_record, route};
 use crate::config::{RealmConfig, Registration as Mode, WithoutPath};
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
@@ -264,7 +264,12 @@ impl Edge {
                 expires_at: now + granted,
             };
             if let Some(old) = self.bindings.insert(now, place.token.clone(), binding) {
-                self.moved.push((old, registration.connection));
+                let own = registration.address_of_record.clone();
+                self.moved.push(Moved {
+                    from: old,
+                    to: registration.connection,
+                    users: associated.iter().cloned().chain([own]).collect(),
+                });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What every part of the brain works with: the transactions, the media plan, the outputs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub(crate) const BROWSER_SIDE_HOST: &str = "ringway.invalid";
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) secure: bool,
+    /// The address of its other end.
+    pub(crate) source: IpAddr,
     /// Whose it is, if a token has said so.
     pub(crate) identity: Option<Identity>,
 }
@@ -182,6 +185,12 @@ impl Context {
             context.update(part.as_bytes());
         }
         hex(context.sign().as_ref().get(..10).unwrap_or_default())
+    }
+
+    /// The address that a browser's request came from.
+    pub(crate) fn source(&self, request: &Incoming) -> Option<IpAddr> {
+        let connection = self.connections.get(&request.connection()?)?;
+        Some(connection.source)
     }
 
     /// Time since the start: what nonces are dated with.

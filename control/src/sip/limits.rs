@@ -31,6 +31,9 @@ pub const TABLE_FULL_RETRY_AFTER_S: u32 = 5;
 /// Digest nonces are accepted for this long, then answered `stale=true`.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
+/// Nonces whose count is remembered. The oldest makes room, and all up to it become stale.
+pub const NONCES_USED_MAX: usize = 65_536;
+
 /// Count of seconds by which a nonce may be in the future (clock stepped back).
 pub const NONCE_SKEW_S: u64 = 5;
 

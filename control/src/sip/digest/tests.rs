@@ -103,7 +103,7 @@ fn keeps_the_response_out_of_debug() {
 
 #[test]
 fn nonces_age_and_cannot_be_made_up() {
-    let nonces = Nonces::new(&[7; 32]);
+    let mut nonces = Nonces::new(&[7; 32]);
     let at = Duration::from_secs;
     let nonce = nonces.make(at(1000), "realm");
     assert_eq!(nonces.check(&nonce, at(1000), "realm"), NonceState::Fresh);
@@ -132,4 +132,41 @@ fn leaves_a_browser_only_what_it_can_answer() {
     assert_eq!(strip_auth_int(only), "Digest realm=\"r\", nonce=\"n\"");
     let plain = "Digest realm=\"r\", nonce=\"n\"";
     assert_eq!(strip_auth_int(plain), plain);
+}
+
+#[test]
+fn d10_a_nonce_count_is_taken_once_and_in_order() {
+    let mut nonces = Nonces::new(&[7; 32]);
+    let at = Duration::from_secs(1000);
+    let (first, second) = (nonces.make(at, "r"), nonces.make(at, "r"));
+    assert_ne!(first, second, "made within one second");
+    for (nonce, nc, state) in [
+        (&first, 1, NonceState::Fresh),
+        (&second, 1, NonceState::Fresh),
+        (&first, 1, NonceState::Stale),
+        (&first, 3, NonceState::Fresh),
+        (&first, 2, NonceState::Stale),
+        (&first, 0, NonceState::Stale),
+        (&second, 2, NonceState::Fresh),
+    ] {
+        assert_eq!(nonces.count(nonce, nc, at, "r"), state, "{nc}");
+    }
+    let later = at + NONCE_LIFETIME + Duration::from_secs(1);
+    assert_eq!(nonces.count(&first, 4, later, "r"), NonceState::Stale);
+    let forged = format!("{}0", &first[..first.len() - 1]);
+    assert_eq!(nonces.count(&forged, 9, at, "r"), NonceState::Foreign);
+}
+
+#[test]
+fn d10_a_count_that_was_forgotten_is_not_taken_again() {
+    let mut nonces = Nonces::new(&[7; 32]);
+    let at = Duration::from_secs(1000);
+    let first = nonces.make(at, "r");
+    assert_eq!(nonces.count(&first, 1, at, "r"), NonceState::Fresh);
+    for _ in 0..NONCES_USED_MAX {
+        let nonce = nonces.make(at, "r");
+        assert_eq!(nonces.count(&nonce, 1, at, "r"), NonceState::Fresh);
+    }
+    assert_eq!(nonces.used.len(), NONCES_USED_MAX);
+    assert_eq!(nonces.count(&first, 1, at, "r"), NonceState::Stale);
 }

@@ -139,7 +139,7 @@ fn statuses(events: &[TransactionEvent]) -> Vec<u16> {
 }
 
 #[test]
-fn repeats_invite_over_udp_with_timer_a_until_timer_b() {
+fn c3_repeats_invite_over_udp_with_timer_a_until_timer_b() {
     let mut world = World::new();
     let (id, _) = world.send(udp(1), "INVITE");
     let sent = world.pass(Duration::from_secs(60));
@@ -150,7 +150,7 @@ fn repeats_invite_over_udp_with_timer_a_until_timer_b() {
 }
 
 #[test]
-fn repeats_other_requests_with_timer_e_until_timer_f() {
+fn c3_repeats_other_requests_with_timer_e_until_timer_f() {
     let mut world = World::new();
     world.send(udp(1), "OPTIONS");
     let sent = world.pass(Duration::from_secs(40));
@@ -174,7 +174,7 @@ fn repeats_other_requests_with_timer_e_until_timer_f() {
 }
 
 #[test]
-fn repeats_nothing_over_a_websocket_but_still_gives_up() {
+fn w11_repeats_nothing_over_a_websocket_but_still_gives_up() {
     let mut world = World::new();
     for method in ["INVITE", "BYE"] {
         world.send(WEB, method);
@@ -189,7 +189,7 @@ fn repeats_nothing_over_a_websocket_but_still_gives_up() {
 }
 
 #[test]
-fn stops_repeating_after_a_provisional_response() {
+fn c3_stops_repeating_after_a_provisional_response() {
     let mut world = World::new();
     let (_, sent) = world.send(udp(1), "INVITE");
     assert_eq!(world.pass(T1), [500]);
@@ -200,7 +200,7 @@ fn stops_repeating_after_a_provisional_response() {
 }
 
 #[test]
-fn acknowledges_each_repetition_of_a_final_error() {
+fn c11_acknowledges_each_repetition_of_a_final_error() {
     let mut world = World::new();
     let (_, sent) = world.send(udp(1), "INVITE");
     world.answer(udp(1), &sent, 486);
@@ -220,7 +220,7 @@ fn acknowledges_each_repetition_of_a_final_error() {
 }
 
 #[test]
-fn ends_at_once_on_a_final_error_over_a_websocket() {
+fn w11_ends_at_once_on_a_final_error_over_a_websocket() {
     let mut world = World::new();
     let (_, sent) = world.send(WEB, "INVITE");
     world.answer(WEB, &sent, 603);
@@ -229,7 +229,7 @@ fn ends_at_once_on_a_final_error_over_a_websocket() {
 }
 
 #[test]
-fn passes_each_2xx_to_the_owner_until_timer_m() {
+fn c4_passes_each_2xx_to_the_owner_until_timer_m() {
     let mut world = World::new();
     let (_, sent) = world.send(udp(1), "INVITE");
     for _ in 0..3 {
@@ -250,7 +250,7 @@ fn passes_each_2xx_to_the_owner_until_timer_m() {
 }
 
 #[test]
-fn sends_the_ack_to_a_2xx_with_a_branch_of_its_own() {
+fn c11_sends_the_ack_to_a_2xx_with_a_branch_of_its_own() {
     let mut world = World::new();
     let (_, sent) = world.send(udp(1), "INVITE");
     let mut ack = Message::request("ACK", "sip:bob@192.0.2.1");
@@ -273,7 +273,7 @@ fn sends_the_ack_to_a_2xx_with_a_branch_of_its_own() {
 }
 
 #[test]
-fn absorbs_repeated_responses_to_other_requests_until_timer_k() {
+fn c3_absorbs_repeated_responses_to_other_requests_until_timer_k() {
     let mut world = World::new();
     let (_, sent) = world.send(udp(1), "OPTIONS");
     world.answer(udp(1), &sent, 200);
@@ -284,7 +284,7 @@ fn absorbs_repeated_responses_to_other_requests_until_timer_k() {
 }
 
 #[test]
-fn holds_cancel_back_until_a_provisional_response() {
+fn c10_holds_cancel_back_until_a_provisional_response() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
     world
@@ -309,7 +309,7 @@ fn holds_cancel_back_until_a_provisional_response() {
 }
 
 #[test]
-fn gives_up_32_seconds_after_a_cancel_without_an_answer() {
+fn c10_gives_up_32_seconds_after_a_cancel_without_an_answer() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
     world.answer(udp(1), &sent, 180);
@@ -326,7 +326,7 @@ fn gives_up_32_seconds_after_a_cancel_without_an_answer() {
 }
 
 #[test]
-fn a_2xx_may_win_the_race_against_cancel() {
+fn c10_a_2xx_may_win_the_race_against_cancel() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
     world.answer(udp(1), &sent, 180);
@@ -339,7 +339,7 @@ fn a_2xx_may_win_the_race_against_cancel() {
 }
 
 #[test]
-fn timer_c_cancels_an_invite_that_rings_for_ever() {
+fn c3_timer_c_cancels_an_invite_that_rings_for_ever() {
     let mut world = World::new();
     let (_, sent) = world.send(WEB, "INVITE");
     world.answer(WEB, &sent, 180);
@@ -362,7 +362,7 @@ fn timer_c_cancels_an_invite_that_rings_for_ever() {
 }
 
 #[test]
-fn sends_100_at_once_and_repeats_the_latest_response_to_a_repeated_invite() {
+fn c5_sends_100_at_once_and_repeats_the_latest_response_to_a_repeated_invite() {
     let mut world = World::new();
     let (id, message) = world.begin(udp(1), &invite());
     assert_eq!(world.sent_lines(), ["100"]);
@@ -375,7 +375,7 @@ fn sends_100_at_once_and_repeats_the_latest_response_to_a_repeated_invite() {
 }
 
 #[test]
-fn repeats_a_final_error_with_timer_g_until_its_ack() {
+fn c3_repeats_a_final_error_with_timer_g_until_its_ack() {
     let mut world = World::new();
     let (id, message) = world.begin(udp(1), &invite());
     world.respond(id, &message, 486);
@@ -392,7 +392,7 @@ fn repeats_a_final_error_with_timer_g_until_its_ack() {
 }
 
 #[test]
-fn reports_a_final_error_without_ack() {
+fn c3_reports_a_final_error_without_ack() {
     let mut world = World::new();
     let (id, message) = world.begin(WEB, &invite());
     world.respond(id, &message, 486);
@@ -408,7 +408,7 @@ fn reports_a_final_error_without_ack() {
 }
 
 #[test]
-fn repeats_the_2xx_on_any_transport_until_its_ack() {
+fn c4_repeats_the_2xx_on_any_transport_until_its_ack() {
     for peer in [udp(1), WEB] {
         let mut world = World::new();
         let (id, message) = world.begin(peer, &invite());
@@ -433,7 +433,7 @@ fn repeats_the_2xx_on_any_transport_until_its_ack() {
 }
 
 #[test]
-fn takes_the_ack_to_a_2xx_from_another_connection() {
+fn c11_takes_the_ack_to_a_2xx_from_another_connection() {
     let mut world = World::new();
     let (id, message) = world.begin(WEB, &invite());
     world.respond(id, &message, 200);
@@ -447,7 +447,7 @@ fn takes_the_ack_to_a_2xx_from_another_connection() {
 }
 
 #[test]
-fn reports_a_2xx_without_ack() {
+fn c4_reports_a_2xx_without_ack() {
     let mut world = World::new();
     let (id, message) = world.begin(udp(1), &invite());
     world.respond(id, &message, 200);
@@ -466,7 +466,7 @@ fn reports_a_2xx_without_ack() {
 }
 
 #[test]
-fn answers_cancel_and_tells_the_owner() {
+fn c10_answers_cancel_and_tells_the_owner() {
     let mut world = World::new();
     let (id, message) = world.begin(udp(1), &invite());
     world.respond(id, &message, 180);
@@ -492,7 +492,7 @@ fn answers_cancel_and_tells_the_owner() {
 }
 
 #[test]
-fn a_cancel_that_comes_too_late_changes_nothing() {
+fn c10_a_cancel_that_comes_too_late_changes_nothing() {
     let mut world = World::new();
     let (id, message) = world.begin(udp(1), &invite());
     world.respond(id, &message, 200);
@@ -503,7 +503,7 @@ fn a_cancel_that_comes_too_late_changes_nothing() {
 }
 
 #[test]
-fn refuses_a_cancel_of_something_unknown_or_of_another_connection() {
+fn c10_refuses_a_cancel_of_something_unknown_or_of_another_connection() {
     let mut world = World::new();
     world.begin(WEB, &invite());
     world.sent_lines();
@@ -515,7 +515,7 @@ fn refuses_a_cancel_of_something_unknown_or_of_another_connection() {
 }
 
 #[test]
-fn absorbs_repeated_requests_and_repeats_their_answer_until_timer_j() {
+fn c3_absorbs_repeated_requests_and_repeats_their_answer_until_timer_j() {
     let mut world = World::new();
     let text = request("OPTIONS", "z9hG4bKopt", "");
     let (id, message) = world.begin(udp(1), &text);
@@ -529,7 +529,7 @@ fn absorbs_repeated_requests_and_repeats_their_answer_until_timer_j() {
 }
 
 #[test]
-fn refuses_a_merged_invite_but_not_other_methods() {
+fn c2_refuses_a_merged_invite_but_not_other_methods() {
     let mut world = World::new();
     world.begin(udp(1), &invite());
     world.sent_lines();
@@ -541,7 +541,7 @@ fn refuses_a_merged_invite_but_not_other_methods() {
 }
 
 #[test]
-fn fills_in_received_and_rport_over_udp_and_answers_where_the_rfc_says() {
+fn c21_fills_in_received_and_rport_over_udp_and_answers_where_the_rfc_says() {
     let mut world = World::new();
     let text = request("OPTIONS", "z9hG4bK1", "");
     let via = |branch: &str, tail: &str| text.replace("z9hG4bK1", &format!("{branch}{tail}"));
@@ -573,7 +573,7 @@ fn fills_in_received_and_rport_over_udp_and_answers_where_the_rfc_says() {
 }
 
 #[test]
-fn echoes_the_via_of_a_browser_byte_for_byte() {
+fn c21_echoes_the_via_of_a_browser_byte_for_byte() {
     let mut world = World::new();
     let via = "Via: SIP/2.0/WSS  df7jal23ls0d.invalid ;rport ; branch=z9hG4bKweb\n";
     let text =
@@ -586,7 +586,7 @@ fn echoes_the_via_of_a_browser_byte_for_byte() {
 }
 
 #[test]
-fn ends_what_a_closed_connection_leaves_behind() {
+fn w23_ends_what_a_closed_connection_leaves_behind() {
     let mut world = World::new();
     let (client, _) = world.send(WEB, "INVITE");
     let (kept, _) = world.send(udp(1), "OPTIONS");
@@ -648,7 +648,7 @@ fn refuses_requests_when_the_table_is_full() {
 }
 
 #[test]
-fn recognises_the_transactions_of_rfc_2543_clients() {
+fn c2_recognises_the_transactions_of_rfc_2543_clients() {
     let mut world = World::new();
     let text = invite().replace(";branch=z9hG4bKinv", "");
     let (id, message) = world.begin(udp(1), &text);
@@ -662,7 +662,7 @@ fn recognises_the_transactions_of_rfc_2543_clients() {
 }
 
 #[test]
-fn branches_are_unique_and_depend_on_the_seed() {
+fn c2_branches_are_unique_and_depend_on_the_seed() {
     let mut one = Identifiers::new([1; 32]);
     let mut two = Identifiers::new([2; 32]);
     let branches: BTreeSet<String> = (0..100)
@@ -670,4 +670,58 @@ fn branches_are_unique_and_depend_on_the_seed() {
         .collect();
     assert_eq!(branches.len(), 200);
     assert!(branches.iter().all(|branch| branch.len() == 7 + 32));
+}
+
+#[test]
+fn w11_over_a_websocket_other_requests_leave_nothing_behind() {
+    // Timers J and K are zero where nothing is repeated.
+    let mut world = World::new();
+    let (id, message) = world.begin(WEB, &request("MESSAGE", "z9hG4bKm", ""));
+    world.respond(id, &message, 200);
+    assert!(world.table.is_empty());
+    let (_, onward) = world.send(WEB, "MESSAGE");
+    world.answer(WEB, &onward, 200);
+    assert!(world.table.is_empty());
+    assert_eq!(world.table.poll_timeout(), None);
+}
+
+#[test]
+fn c3_timer_d_waits_for_repeated_errors_over_udp_only() {
+    for (peer, left) in [(udp(1), 1), (WEB, 0)] {
+        let mut world = World::new();
+        let (_, invite) = world.send(peer, "INVITE");
+        world.answer(peer, &invite, 486);
+        world.sent_lines();
+        assert_eq!(world.table.len(), left);
+        world.pass(T1 * 64);
+        assert!(world.table.is_empty());
+    }
+}
+
+#[test]
+fn c4_timer_l_absorbs_repeated_invites_after_the_ack() {
+    let mut world = World::new();
+    let (id, message) = world.begin(udp(1), &invite());
+    world.respond(id, &message, 200);
+    world.receive(udp(1), &request("ACK", "z9hG4bKack", ";tag=local"));
+    world.sent_lines();
+    world.events();
+    assert!(world.pass(T1 * 64 - Duration::from_millis(1)).is_empty());
+    world.receive(udp(1), &invite());
+    assert!(world.sent_lines().is_empty() && world.events().is_empty());
+    world.pass(Duration::from_millis(1));
+    assert!(world.table.is_empty());
+}
+
+#[test]
+fn o4_an_abandoned_request_is_never_answered() {
+    let mut world = World::new();
+    let (id, message) = world.begin(udp(1), &request("MESSAGE", "z9hG4bKm", ""));
+    world.table.abandon(id);
+    assert!(world.table.is_empty());
+    assert!(!world.respond(id, &message, 408));
+    // An INVITE always gets its final response.
+    let (id, message) = world.begin(udp(1), &invite());
+    world.table.abandon(id);
+    assert!(world.respond(id, &message, 480));
 }
