@@ -117,6 +117,27 @@ interop('no_answer', async (scope) => {
   await rings.finished();
 });
 
+// D2 and D3. Both legs have timers of 90 seconds; the telephone's answer is in its reliable 183.
+interop('d2_d3_reliable_183_and_session_refresh', async (scope) => {
+  const { phone, networks, wire } = await carrierWorldWithAlice(scope);
+  const telephone = await sipp(scope, networks.carrier, 'reliable_and_refreshed');
+  await phone.dial('3000');
+  await phone.waitForCall('in-call');
+  await eventually('a refresh', () => wire.sip('UPDATE ').length > 0, {
+    timeoutMs: 60_000,
+  });
+  const prack = wire.sip('PRACK ')[0];
+  assert.match(header(prack.text, 'RAck')[0], /^4711 \d+ INVITE$/);
+  await eventually('the answer', () => wire.sip('SIP/2.0 200').some(isAnswerToUpdate));
+  await phone.hangUp();
+  assert.equal((await phone.waitForCall('ended')).cause, 'terminated');
+  await telephone.finished();
+});
+
+function isAnswerToUpdate({ text }) {
+  return /UPDATE$/.test(header(text, 'CSeq')[0]);
+}
+
 interop('bye_from_carrier', async (scope) => {
   const { phone, telephone } = await aliceInCall(scope);
   await telephone.hangup();
