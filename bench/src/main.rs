@@ -2,6 +2,7 @@
 
 mod check;
 mod clock;
+mod connections;
 mod cost;
 mod environment;
 mod generator;
@@ -55,6 +56,8 @@ enum Command {
     Srtp(srtp::SrtpArguments),
     /// Measures what parsing, editing and printing SIP messages costs, next to rsip.
     Sip(sip::SipArguments),
+    /// Measures the memory of idle WSS connections to ringway, and how fast they open.
+    Connections(connections::ConnectionsArguments),
     /// The process of one target; the others start it.
     #[command(hide = true)]
     Subject(subject::SubjectArguments),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Srtp(arguments) => srtp::run(&arguments),
         Command::Sip(arguments) => sip::run(&arguments),
+        Command::Connections(arguments) => connections::run(&arguments),
         Command::Subject(arguments) => subject::serve(&arguments),
     };
     match result {
