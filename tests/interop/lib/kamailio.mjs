@@ -14,7 +14,23 @@ export const USERS = { alice: 'correct-horse-1', bob: 'battery-staple-2' };
 /** Numbers of the carrier's own endpoints, and the UDP port each listens on. */
 export const ENDPOINTS = { 2000: 5080, 3000: 5090 };
 
-function configuration({ challengeInvites, noAnswerMs }) {
+// Where a registrar keeps the Path of RFC 3327 and routes by it.
+const PATH_PARAMETERS = `
+modparam("registrar", "use_path", 1)
+modparam("registrar", "path_mode", 1)
+modparam("registrar", "path_use_received", 0)
+`;
+
+// RFC 8760: the algorithm that a server prefers is on top.
+const STRONGER = [
+  `realm=\\"${DOMAIN}\\"`,
+  'nonce=\\"$Tb\\"',
+  'algorithm=SHA-256',
+  'qop=\\"auth,auth-int\\"',
+].join(', ');
+const STRONGER_CHALLENGE = `append_to_reply("WWW-Authenticate: Digest ${STRONGER}\\r\\n");`;
+
+function configuration({ challengeInvites, noAnswerMs, path }) {
   const passwords = Object.entries(USERS)
     .map(([user, password]) => `  if ($au == "${user}") { $var(password) = "${password}"; }`)
     .join('\n');
@@ -59,6 +75,7 @@ modparam("registrar", "max_expires", 600)
 modparam("registrar", "max_contacts", 4)
 modparam("auth", "nonce_expire", 60)
 modparam("auth", "qop", "auth")
+${path ? PATH_PARAMETERS : ''}
 
 request_route {
   xlog("L_NOTICE", "carrier: $rm $ru from $si:$sp\\n");
@@ -90,6 +107,7 @@ request_route {
   if (is_method("REGISTER")) {
     route(PASSWORD);
     if (!pv_www_authenticate("${DOMAIN}", "$var(password)", "0")) {
+      ${path ? STRONGER_CHALLENGE : ''}
       www_challenge("${DOMAIN}", "1");
       exit;
     }
@@ -97,6 +115,7 @@ request_route {
     if (!save("location")) { sl_reply_error(); }
     exit;
   }
+  if (is_method("SUBSCRIBE|REFER")) { record_route(); }
   if (is_method("INVITE")) {
     record_route();
     if (${challengeInvites ? 1 : 0} == 1 && $si != "${ADDRESS.carrier}") {
@@ -134,8 +153,9 @@ onreply_route {
 
 /**
  * Starts the carrier's registrar and proxy.
- * @param {{challengeInvites?: boolean, noAnswerMs?: number}} options `noAnswerMs` is how long a
- *   call may ring before the carrier answers 408.
+ * @param {{challengeInvites?: boolean, noAnswerMs?: number, path?: boolean}} options `noAnswerMs` is how long a
+ *   call may ring before the carrier answers 408; with `path`, its registrar knows Path and it
+ *   challenges with SHA-256 first.
  */
 export async function kamailio(scope, namespace, options = {}) {
   const file = join(scope.directory, 'kamailio.cfg');

@@ -15,7 +15,7 @@ export const PHONE = `https://${ADDRESS.edgeToBrowser}:8443/`;
 /** Address of the web phone that {@link demo} serves. */
 export const DEMO_PHONE = 'http://127.0.0.1:8080/';
 
-function configuration({ codecs, silentAfterSeconds }) {
+function configuration({ codecs, silentAfterSeconds, registration }) {
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
 [sip]
@@ -36,6 +36,7 @@ codecs = ${JSON.stringify(codecs)}
 [[realm]]
 domain = "${DOMAIN}"
 trunk = "carrier"
+registration = "${registration}"
 `;
 }
 
@@ -64,7 +65,7 @@ async function run(scope, namespace, args, port) {
 /** Ringway on the edge between the browser's and the carrier's network. */
 export function gateway(scope, namespace, options = {}) {
   const file = join(scope.directory, 'ringway.toml');
-  const text = configuration({ codecs: ['PCMU', 'PCMA'], silentAfterSeconds: 60, ...options });
+  const text = configuration({ codecs: ['PCMU', 'PCMA'], silentAfterSeconds: 60, registration: 'contact', ...options });
   writeFileSync(file, text);
   return run(scope, namespace, ['--config', file], 8443);
 }
