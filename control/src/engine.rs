@@ -292,6 +292,15 @@ impl Engine {
         match Message::parse(bytes.clone()) {
             Ok(message) => self.context.transactions.handle_message(now, peer, message),
             Err(error) => {
+                if let Peer::WebSocket(connection) = peer
+                    && !names_sip(&bytes)
+                {
+                    self.context.outputs.push_back(Output::Close {
+                        connection,
+                        code: 1003,
+                        reason: "not a SIP message",
+                    });
+                }
                 if let Some(request) = Message::salvage(bytes) {
                     let reason = error.to_string();
                     let status = error.status();
@@ -407,4 +416,13 @@ impl Engine {
         self.calls
             .cancelled(&mut self.context, now, transaction, None);
     }
+}
+
+/// Tells whether the first line says that this is meant to be SIP. "Messages other than SIP requests
+/// and responses MUST NOT be transmitted" over a SIP WebSocket (RFC 7118 section 4.1).
+fn names_sip(bytes: &[u8]) -> bool {
+    let first_line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    first_line
+        .windows(4)
+        .any(|four| four.eq_ignore_ascii_case(b"SIP/"))
 }

@@ -357,12 +357,35 @@ fn malformed_messages_are_answered_400_and_harm_nobody() {
                From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: bad\r\nCSeq: 1 REGISTER\r\n\r\n";
     world.receive_bytes(browser, bad);
     world.expect_status(browser, 400);
-    world.receive_bytes(browser, "no SIP at all");
-    world.receive_bytes(browser, vec![0xff; 300]);
+    world.receive_bytes(browser, "OPTIONS SIP/2.0\r\n\r\n");
     world.expect_silence(browser);
     assert_eq!(world.engine.calls(), 1);
+    assert_eq!(world.closed, []);
     world.receive(browser, &in_dialog(&invite, &accepted, &Method::Bye, 1));
     world.expect_status(browser, 200);
+}
+
+#[test]
+fn w5_what_is_no_sip_closes_its_connection_with_1003() {
+    for garbage in [
+        &b"no SIP at all"[..],
+        &[0xff; 300],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut world = World::new();
+        let (browser, other) = (world.browser(), log_in(&mut world, "1001", "secret-one"));
+        world.receive_bytes(browser, garbage.to_vec());
+        world.expect_silence(browser);
+        let Peer::WebSocket(connection) = browser else {
+            unreachable!("a browser")
+        };
+        assert_eq!(world.closed, [(connection, 1003)]);
+        // Nobody else is harmed, and on the trunk side there is nothing to close.
+        world.receive_bytes(trunk(), garbage.to_vec());
+        world.receive(other, &World::register_message("1001", "lines.test", "r"));
+        world.expect(other);
+        assert_eq!(world.closed.len(), 1);
+    }
 }
 
 #[test]
