@@ -226,7 +226,7 @@ async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
 }
 
 #[tokio::test]
-async fn selects_the_subprotocol_sip_and_nothing_else() {
+async fn w1_w2_selects_the_subprotocol_sip_and_nothing_else() {
     let server = server().await;
     let version = "Sec-WebSocket-Version: 13";
     for lines in [
@@ -256,7 +256,7 @@ async fn selects_the_subprotocol_sip_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn refuses_handshakes_with_the_status_that_says_why() {
+async fn w3_w4_refuses_handshakes_with_the_status_that_says_why() {
     let server = server().await;
     let (version, sip) = ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: sip");
     let answer = server
@@ -462,7 +462,7 @@ async fn a_flood_of_handshakes_from_one_address_leaves_another_its_place() {
 }
 
 #[tokio::test]
-async fn serves_pages_with_security_headers() {
+async fn w4_serves_pages_with_security_headers() {
     let server = server().await;
     let host = format!("Host: {}", server.address);
     let health = server.ask(&["GET /health HTTP/1.1", &host]).await;
@@ -537,7 +537,7 @@ async fn shows_passwords_of_the_demo_to_this_machine_only() {
 }
 
 #[tokio::test]
-async fn carries_text_binary_and_fragments() {
+async fn w6_w7_carries_text_binary_and_fragments() {
     let server = server().await;
     let mut socket = server.connect().await;
     socket.send(Message::text("héllo")).await.unwrap();
@@ -577,7 +577,7 @@ async fn carries_text_binary_and_fragments() {
 }
 
 #[tokio::test]
-async fn answers_keep_alives_and_nothing_else() {
+async fn w19_answers_keep_alives_and_nothing_else() {
     let server = server().await;
     let mut socket = server.connect().await;
     socket.send(Message::text("\r\n")).await.unwrap();
@@ -589,7 +589,7 @@ async fn answers_keep_alives_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn closes_with_1009_when_a_message_is_too_big() {
+async fn w10_closes_with_1009_when_a_message_is_too_big() {
     let server = server().await;
     let mut other = server.connect().await;
     let mut socket = server.connect().await;
@@ -603,7 +603,7 @@ async fn closes_with_1009_when_a_message_is_too_big() {
 }
 
 #[tokio::test]
-async fn closes_with_1007_when_text_is_not_utf_8() {
+async fn w6_closes_with_1007_when_text_is_not_utf_8() {
     let server = server().await;
     let mut socket = server.connect().await;
     let frame = Frame::message(Bytes::from_static(b"\xFF"), OpCode::Data(Data::Text), true);
@@ -612,7 +612,7 @@ async fn closes_with_1007_when_text_is_not_utf_8() {
 }
 
 #[tokio::test]
-async fn closes_with_1013_when_messages_are_not_read() {
+async fn w24_closes_with_1013_when_messages_are_not_read() {
     let server = server().await;
     let mut socket = server.connect().await;
     socket.send(Message::text("flood")).await.unwrap();

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_the_key_of_rfc_6455() {
+    fn w3_answers_the_key_of_rfc_6455() {
         assert_eq!(
             outcome(&request(&GOOD)).unwrap(),
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn selects_sip_as_a_whole_token() {
+    fn w1_selects_sip_as_a_whole_token() {
         let name = "sec-websocket-protocol";
         for values in [
             &["sip"][..],
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_versions_with_426() {
+    fn w3_refuses_other_versions_with_426() {
         for values in [&["8"][..], &[], &["13", "8"]] {
             let refusal = with("sec-websocket-version", values).unwrap_err();
             assert_eq!(refusal.status(), StatusCode::UPGRADE_REQUIRED);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_keys_that_are_not_16_bytes() {
+    fn w3_refuses_keys_that_are_not_16_bytes() {
         for values in [
             &[][..],
             &["dGhlIHNhbXBsZSBub25jZQ=="; 2],
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_pages_of_strangers() {
+    fn w4_refuses_pages_of_strangers() {
         for origin in ["https://edge.example.com", "http://EDGE.example.com"] {
             assert!(with("origin", &[origin]).is_ok());
         }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn wants_the_whole_handshake() {
+    fn w3_wants_the_whole_handshake() {
         assert!(matches!(
             with("connection", &["keep-alive"]),
             Err(Refusal::Malformed(_))

@@ -407,7 +407,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_without_a_sign_of_life_is_dead_after_two_pings() {
+    async fn w18_a_connection_without_a_sign_of_life_is_dead_after_two_pings() {
         let (ours, theirs) = tokio::io::duplex(4096);
         let (mut sink, source) = WebSocketStream::from_raw_socket(ours, Role::Server, None)
             .await
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_of_connections_are_spread() {
+    fn w18_pings_of_connections_are_spread() {
         let intervals: Vec<Duration> = (0..100).map(|n| ping_interval(ConnectionId(n))).collect();
         assert!(intervals.iter().all(|i| (20..=30).contains(&i.as_secs())));
         assert!(intervals.iter().any(|i| *i != intervals[0]));

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{PATIENCE, Server, server};
+use super::{PATIENCE, Server, configuration, start};
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -122,6 +122,12 @@ impl Raw {
         drop(self.0.shutdown().await);
         assert_eq!(self.next().await, None, "{case}");
     }
+}
+
+/// Every case has a connection of its own, and they come as fast as they can.
+async fn server() -> Server {
+    let text = "[web]\nhandshakes_per_second_per_source = 100000";
+    start(&configuration(text), None).await
 }
 
 async fn raw(server: &Server) -> Raw {
