@@ -679,6 +679,7 @@ fn w11_over_a_websocket_other_requests_leave_nothing_behind() {
     let (id, message) = world.begin(WEB, &request("MESSAGE", "z9hG4bKm", ""));
     world.respond(id, &message, 200);
     assert!(world.table.is_empty());
+    assert_eq!(world.sent_lines(), ["200"]);
     let (_, onward) = world.send(WEB, "MESSAGE");
     world.answer(WEB, &onward, 200);
     assert!(world.table.is_empty());
