@@ -22,6 +22,7 @@ mod file;
 mod host_port;
 mod proxies;
 mod secret;
+mod sip;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -35,10 +36,13 @@ use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
 use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
 
+use crate::sip::Transport;
+
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
+pub use sip::{CertificateFiles, SipConfig, Trust};
 pub use token::{TokenConfig, TokenKey, TokenRequired};
 pub use web::{Certificate, HostCertificate, Origins, WebConfig, WebListener};
 
@@ -70,19 +74,6 @@ pub struct Config {
 pub struct ServerConfig {
     /// Shown in `User-Agent` and `Server`. Default `ringway`.
     pub name: String,
-}
-
-/// `[sip]`: the trunk side of signalling.
-#[derive(Clone, Debug)]
-pub struct SipConfig {
-    /// The UDP socket.
-    pub listen: SocketAddr,
-    /// What Via and Contact show to carriers. Default: `listen`, and its port.
-    pub advertise: HostPort,
-    /// Key of the tokens that carriers bring back, at least [`FLOW_SECRET_LENGTH_MIN`] characters.
-    /// With the same one, tokens outlive a restart and are shared by several nodes. Default:
-    /// random.
-    pub flow_secret: Option<Secret>,
 }
 
 /// `[media]`: the data plane.
@@ -159,12 +150,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[[trunk]]`: a carrier, reached over SIP on UDP.
+/// `[[trunk]]`: a carrier, reached over SIP.
 #[derive(Clone, Debug)]
 pub struct TrunkConfig {
     /// Its name in realms and logs; unique.
     pub name: String,
-    /// Its host and port; the default port is 5060.
+    /// How it is spoken to. Default: UDP.
+    pub transport: Transport,
+    /// What its certificate is checked against; only for TLS.
+    pub trust: Trust,
+    /// Its host and port; the default port is 5060, over TLS 5061.
     pub target: HostPort,
     /// The next hop that requests are sent to, when that is not `target`.
     pub route: Option<HostPort>,

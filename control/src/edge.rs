@@ -34,7 +34,7 @@ use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::limits::{RELAYED_PER_CONNECTION_MAX, RELAYED_REQUESTS_MAX};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
-use crate::sip::{HeaderName, Message, Via};
+use crate::sip::{HeaderName, Message, Transport, Via};
 
 /// The edge proxy.
 #[derive(Debug)]
@@ -213,10 +213,10 @@ impl Edge {
     /// with another Request-URI is a spiral, which is sound: a carrier that forwards it. So is one
     /// that a browser here is meant by; ask only about those that would find nobody.
     pub(crate) fn goes_in_circles(&self, context: &Context, request: &Message) -> bool {
-        let ours = context.trunk_side_host();
+        let ours = Transport::ALL.map(|transport| context.trunk_side_host(transport));
+        let is_ours = |via: Via| ours.iter().any(|o| via.sent_by().eq_ignore_ascii_case(o));
         let mut vias = request.values(HeaderName::Via).filter_map(Via::parse);
-        vias.any(|via| via.sent_by().eq_ignore_ascii_case(&ours))
-            && self.as_they_left.contains_key(&loop_key(request))
+        vias.any(is_ours) && self.as_they_left.contains_key(&loop_key(request))
     }
 
     fn pass_on(

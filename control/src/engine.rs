@@ -11,7 +11,7 @@ pub mod output;
 mod proxy;
 mod routing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::call::Calls;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::edge::token::{FlowTokens, derived_key};
-use crate::limits::{CONNECTIONS_MAX, STOP_WITHIN};
+use crate::limits::{CONNECTIONS_MAX, STOP_WITHIN, STREAMS_MAX};
 use crate::lines::Lines;
 use crate::media::plan::{MediaPlanner, WorkerAddresses};
 use crate::sip::Message;
@@ -35,7 +35,7 @@ use crate::sip::transaction::{
     ClientTransactionId, ServerTransactionId, TimerConfig, TransactionEvent, Transactions,
 };
 use crate::token::Tokens;
-use crate::trunk::trunk_of_source;
+use crate::trunk::trunk_of_peer;
 
 /// What the brain needs to know before it starts.
 #[derive(Debug)]
@@ -71,8 +71,10 @@ pub struct Usage {
     pub flows: usize,
     /// Port pairs in use, of all workers.
     pub port_pairs: usize,
-    /// Open connections.
+    /// Open WebSocket connections.
     pub connections: usize,
+    /// TCP and TLS connections of the trunk side.
+    pub streams: usize,
 }
 
 /// The brain.
@@ -117,6 +119,7 @@ impl Engine {
             transactions,
             random,
             connections: BTreeMap::new(),
+            streams: BTreeSet::new(),
             outputs: VecDeque::new(),
             fingerprint: fingerprint.to_string(),
             secret,
@@ -167,10 +170,20 @@ impl Engine {
                 self.context.connections.remove(&connection);
                 self.lines.connection_closed(connection);
                 self.edge.connection_closed(&self.context, now, connection);
-                self.context.transactions.connection_closed(connection);
+                let peer = Peer::WebSocket(connection);
+                self.context.transactions.connection_closed(peer);
                 self.drain_events(now);
                 self.calls
                     .connection_closed(&mut self.context, now, connection);
+            }
+            Input::StreamOpened { peer } => self.stream_opened(peer),
+            Input::StreamClosed { peer } => {
+                self.context.streams.remove(&peer);
+                self.context.transactions.connection_closed(peer);
+            }
+            Input::StreamBroken { peer, rest, error } => {
+                self.refuse_malformed(peer, rest, error.status(), error.to_string());
+                self.close_stream(peer);
             }
             Input::Message { peer, bytes } => self.message(now, peer, bytes),
             Input::Media(event) => self.calls.media_event(&mut self.context, now, event),
@@ -196,11 +209,7 @@ impl Engine {
 
     /// What must be done outside; ask until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(output) = self.context.outputs.pop_front() {
-            return Some(output);
-        }
-        let (peer, bytes) = self.context.transactions.poll_transmit()?;
-        Some(Output::Send { peer, bytes })
+        self.context.outputs.pop_front()
     }
 
     /// When [`Engine::handle_timeout`] must be called next.
@@ -240,6 +249,7 @@ impl Engine {
             flows: self.context.planner.flows(),
             port_pairs: self.context.planner.port_pairs(),
             connections: self.context.connections.len(),
+            streams: self.context.streams.len(),
         }
     }
 
@@ -261,19 +271,23 @@ impl Engine {
     fn is_known(&self, peer: Peer) -> bool {
         match peer {
             Peer::WebSocket(connection) => self.context.connections.contains_key(&connection),
-            Peer::Udp(address) => trunk_of_source(&self.context.config, address.ip()).is_some(),
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
+                trunk_of_peer(&self.context.config, peer).is_some()
+            }
         }
     }
 
     fn refuse_stranger(&mut self, peer: Peer, bytes: Bytes) {
         let request = Message::parse(bytes).ok().filter(Message::is_request);
-        if let (Peer::Udp(_), Some(request)) = (peer, request) {
+        if let (None, Some(request)) = (peer.connection(), request) {
             self.context
                 .transactions
                 .send_stateless(peer, &request, 403, None);
             let reason = "not from a trunk".to_owned();
             self.context.log(LogLine::Refused { peer, reason });
         }
+        self.context.flush();
+        self.close_stream(peer);
     }
 
     fn message(&mut self, now: Instant, peer: Peer, bytes: Bytes) {
@@ -301,22 +315,44 @@ impl Engine {
                         reason: "not a SIP message",
                     });
                 }
-                if let Some(request) = Message::salvage(bytes) {
-                    let reason = error.to_string();
-                    let status = error.status();
-                    self.context
-                        .transactions
-                        .send_stateless(peer, &request, status, Some(&reason));
-                }
-                let reason = error.to_string();
-                self.context.log(LogLine::Refused { peer, reason });
+                self.refuse_malformed(peer, bytes, error.status(), error.to_string());
             }
         }
     }
 
+    fn refuse_malformed(&mut self, peer: Peer, bytes: Bytes, status: u16, reason: String) {
+        if let Some(request) = Message::salvage(bytes) {
+            self.context
+                .transactions
+                .send_stateless(peer, &request, status, Some(&reason));
+        }
+        self.context.flush();
+        self.context.log(LogLine::Refused { peer, reason });
+    }
+
+    /// A carrier has opened a connection, or one of ours stands.
+    fn stream_opened(&mut self, peer: Peer) {
+        if self.context.streams.len() >= STREAMS_MAX && !self.context.streams.contains(&peer) {
+            return self.context.outputs.push_back(Output::CloseStream { peer });
+        }
+        self.context.streams.insert(peer);
+    }
+
+    fn close_stream(&mut self, peer: Peer) {
+        if peer.is_stream() {
+            self.context.outputs.push_back(Output::CloseStream { peer });
+        }
+    }
+
     fn drain_events(&mut self, now: Instant) {
-        while let Some(event) = self.context.transactions.poll_event() {
-            self.transaction_event(now, event);
+        loop {
+            while let Some(event) = self.context.transactions.poll_event() {
+                self.transaction_event(now, event);
+            }
+            // A connection that cannot be opened makes more events.
+            if !self.context.flush() {
+                break;
+            }
         }
         let mut moved = std::mem::take(&mut self.edge.moved);
         moved.append(&mut self.lines.moved);

@@ -147,6 +147,44 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 pub const SOURCES_MAX: usize = 100_000;
 /// Largest SIP datagram: all that UDP can carry.
 pub const SIP_DATAGRAM_BYTES_MAX: usize = 65_535;
+/// TCP and TLS connections of the trunk side at a time, those that carriers opened and ours.
+/// Beyond it, new ones are closed, and requests that need one fail at once.
+pub const STREAMS_MAX: usize = 2048;
+/// Those that carriers opened, in all and from one of their addresses.
+pub const TRUNK_STREAMS_MAX: usize = 1024;
+/// Those from one address of a carrier.
+pub const TRUNK_STREAMS_PER_SOURCE_MAX: usize = 256;
+/// Those that strangers opened: each gets a 403 and is closed; beyond it, they are closed at once.
+pub const STRANGER_STREAMS_MAX: usize = 64;
+/// Those from one strange address.
+pub const STRANGER_STREAMS_PER_SOURCE_MAX: usize = 4;
+/// New connections per second from one address of the trunk side.
+pub const STREAMS_PER_SECOND_PER_SOURCE: u32 = 50;
+/// Time for a TCP connection to a carrier to stand.
+pub const STREAM_CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// Time for a TLS handshake on the trunk side.
+pub const STREAM_HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that a carrier opened says something within this time, or is closed.
+pub const STREAM_SPEAKS_WITHIN: Duration = Duration::from_secs(10);
+/// A message whose first byte has come is there as a whole within this time.
+pub const STREAM_MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+/// A connection that a carrier opened and that is silent for this long is closed.
+pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(1800);
+/// Mean time between our keep-alives on connections that we opened: firewalls forget what is idle
+/// (RFC 5626 section 4.4.1 has 95 to 120 s).
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(100);
+/// Time for the answer to a keep-alive, of a carrier that has answered one before.
+pub const STREAM_PONG_WITHIN: Duration = Duration::from_secs(10);
+/// What we sent and the other end's kernel has not confirmed for this long ends the connection.
+pub const STREAM_UNCONFIRMED_MAX: Duration = Duration::from_secs(20);
+/// A carrier that does not take one message within this time is too slow: the connection is closed.
+pub const STREAM_WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// Messages that wait for one connection. Beyond it, the connection is closed.
+pub const STREAM_QUEUE_MESSAGES_MAX: usize = 4096;
+/// Bytes that wait for one connection. Beyond it, the connection is closed.
+pub const STREAM_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What is read from a connection at once.
+pub const STREAM_READ_BYTES: usize = 16 * 1024;
 /// Kernel buffer of the SIP socket, as far as the kernel allows: a second of traffic.
 pub const SIP_SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Commands that wait for the handshake thread.
@@ -168,6 +206,8 @@ const _: () = assert!(
 const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= WEBSOCKET_WRITE_BUFFER_BYTES_MAX);
 const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= BROWSER_ARRIVALS_BYTES_MAX as usize);
 const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= OUTGOING_BYTES_MAX);
+const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= STREAM_QUEUE_BYTES_MAX);
+const _: () = assert!(TRUNK_STREAMS_MAX + STRANGER_STREAMS_MAX < STREAMS_MAX);
 /// Longest time that a cancelled INVITE is kept for its final answer: the transaction layer gives
 /// up after 64·T1.
 pub const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(70);

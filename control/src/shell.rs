@@ -4,8 +4,9 @@
 //! them; one task owns the brain and asks it for every decision ([`Brain`]):
 //!
 //! ```text
-//! websocket.rs ─┐                                  ┌─► websocket.rs, udp.rs
-//! udp.rs ───────┤   Arrival     drive.rs   Output  ├─► media workers
+//! websocket.rs ─┐                                  ┌─► websocket.rs, udp.rs, stream.rs
+//! udp.rs ───────┤
+//! streams.rs ───┤   Arrival     drive.rs   Output  ├─► media workers
 //! workers.rs ───┼──────────────► Brain ────────────┼─► handshakes.rs
 //! handshakes.rs ┤                                  └─► log.rs
 //! signals.rs ───┘
@@ -28,9 +29,12 @@ mod rate;
 mod run;
 mod signals;
 mod source;
+mod stream;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trunk_tls;
 mod udp;
 mod upgrade;
 mod web_tls;

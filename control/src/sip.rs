@@ -21,6 +21,7 @@ mod parse;
 mod print;
 pub mod status;
 pub mod transaction;
+pub mod transport;
 pub mod uri;
 
 pub use header::HeaderName;
@@ -30,4 +31,5 @@ pub use header::via::Via;
 pub use message::Message;
 pub use method::Method;
 pub use parse::ParseError;
+pub use transport::Transport;
 pub use uri::{Contact, NameAddr, Scheme, Uri};

@@ -65,6 +65,12 @@ pub struct World {
     pub sent: VecDeque<(Peer, Message)>,
     /// Connections that it has closed, with the WebSocket status.
     pub closed: Vec<(ConnectionId, u16)>,
+    /// TCP and TLS connections that it has opened, with the name that was to be in the certificate.
+    pub connects: Vec<(Peer, String)>,
+    /// Peers that no connection can be opened to.
+    pub unreachable: Vec<Peer>,
+    /// Peers whose TCP or TLS connection it has closed.
+    pub closed_streams: Vec<Peer>,
     /// What it has asked of media workers.
     pub commands: Vec<Command>,
     /// What it has asked of the handshake thread.
@@ -77,7 +83,7 @@ pub struct World {
     pub refuse_opens: VecDeque<RefuseReason>,
     /// False: workers do not answer by themselves.
     pub workers_answer: bool,
-    events: VecDeque<Event>,
+    events: VecDeque<Input>,
     next_connection: u64,
 }
 
@@ -127,6 +133,9 @@ impl World {
             now,
             sent: VecDeque::new(),
             closed: Vec::new(),
+            connects: Vec::new(),
+            unreachable: Vec::new(),
+            closed_streams: Vec::new(),
             commands: Vec::new(),
             handshakes: Vec::new(),
             records: Vec::new(),
@@ -163,6 +172,11 @@ impl World {
             return;
         };
         self.input(Input::ConnectionClosed { connection });
+    }
+
+    /// A connection of the trunk side is gone.
+    pub fn lose_stream(&mut self, peer: Peer) {
+        self.input(Input::StreamClosed { peer });
     }
 
     /// Something happens outside; everything that follows at once is done.
@@ -304,7 +318,7 @@ impl World {
             let Some(event) = self.events.pop_front() else {
                 break;
             };
-            self.engine.handle_input(self.now, Input::Media(event));
+            self.engine.handle_input(self.now, event);
         }
     }
 
@@ -321,6 +335,18 @@ impl World {
             Output::Close {
                 connection, code, ..
             } => self.closed.push((connection, code)),
+            Output::Connect { peer, name, .. } => {
+                self.connects.push((peer, name));
+                self.events.push_back(if self.unreachable.contains(&peer) {
+                    Input::StreamClosed { peer }
+                } else {
+                    Input::StreamOpened { peer }
+                });
+            }
+            Output::CloseStream { peer } => {
+                self.closed_streams.push(peer);
+                self.events.push_back(Input::StreamClosed { peer });
+            }
             Output::Media { command, .. } => {
                 if self.workers_answer {
                     self.answer_command(&command);
@@ -341,13 +367,13 @@ impl World {
                     Some(reason) => Event::Refused { flow, reason },
                     None => Event::FlowOpened { flow },
                 };
-                self.events.push_back(event);
+                self.events.push_back(Input::Media(event));
             }
-            Command::CloseFlow { flow } => self.events.push_back(Event::FlowClosed {
+            Command::CloseFlow { flow } => self.events.push_back(Input::Media(Event::FlowClosed {
                 flow: *flow,
                 reason: CloseReason::Asked,
                 totals: FlowTotals::default(),
-            }),
+            })),
             Command::SetPeer { .. }
             | Command::SetIceCredentials { .. }
             | Command::InstallKeys { .. }

@@ -17,5 +17,6 @@ mod refer;
 mod registration;
 mod reliable;
 mod session_timer;
+mod transports;
 mod trouble;
 mod update;

@@ -61,17 +61,22 @@ pub(crate) fn with_credentials(
 
 /// Registers a browser at the carrier, which grants it without a challenge.
 pub(crate) fn register_at_carrier(world: &mut World, user: &str) -> Peer {
+    register_at(world, trunk(), user)
+}
+
+/// The same, with a carrier that is spoken to in some way.
+pub(crate) fn register_at(world: &mut World, carrier: Peer, user: &str) -> Peer {
     let browser = world.browser();
     let request = World::register_message(user, "carrier.test", &format!("creg-{user}"));
     world.receive(browser, &request);
-    let onward = world.expect_request(trunk(), &Method::Register);
+    let onward = world.expect_request(carrier, &Method::Register);
     let mut granted = Message::response_to(&onward, 200, None);
     granted.set_to_tag("registrar");
     granted.push(
         HeaderName::Contact,
         onward.header(HeaderName::Contact).unwrap(),
     );
-    world.receive(trunk(), &granted);
+    world.receive(carrier, &granted);
     world.expect_status(browser, 200);
     browser
 }

@@ -266,7 +266,7 @@ impl Chaos {
             (0, _) => None,
             (1, _) => Some(self.offer(peer)),
             (_, Peer::WebSocket(_)) => Some(BROWSER_ANSWER.to_owned()),
-            (_, Peer::Udp(_)) => Some(CARRIER_ANSWER.to_owned()),
+            (_, Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_)) => Some(CARRIER_ANSWER.to_owned()),
         };
         let mut response = answer_to(&request, status, tag, body.as_deref());
         if self.below(6) == 0 {
@@ -482,7 +482,7 @@ impl Chaos {
     fn offer(&mut self, from: Peer) -> String {
         let fitting = match from {
             Peer::WebSocket(_) => [BROWSER_OFFER, BROWSER_OFFER, BROWSER_VIDEO_OFFER],
-            Peer::Udp(_) => [CARRIER_OFFER; 3],
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => [CARRIER_OFFER; 3],
         };
         let any = [BROWSER_OFFER, BROWSER_ANSWER, CARRIER_OFFER];
         let pool = if self.below(8) == 0 { any } else { fitting };

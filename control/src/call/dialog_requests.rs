@@ -14,6 +14,7 @@ use crate::engine::input::Peer;
 use crate::limits::RELAYS_PER_CALL_MAX;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::sip::{HeaderName, Message, Method};
+use crate::trunk;
 
 /// A request that was passed on to the other leg and waits for its answer.
 #[derive(Debug)]
@@ -338,11 +339,11 @@ fn is_for_us(request: &Incoming) -> bool {
 fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
     match (leg.side, peer) {
         (Side::Browser, Peer::WebSocket(_)) => true,
-        (Side::Trunk(index), Peer::Udp(address)) => {
-            let source = address.ip().to_canonical();
+        (Side::Trunk(index), Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_)) => {
             let trunk = context.config.trunks.get(index);
-            trunk.is_some_and(|trunk| trunk.sources.contains(&source))
+            trunk.is_some_and(|trunk| trunk::is_source(trunk, peer))
         }
-        (Side::Browser, Peer::Udp(_)) | (Side::Trunk(_), Peer::WebSocket(_)) => false,
+        (Side::Browser, Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_))
+        | (Side::Trunk(_), Peer::WebSocket(_)) => false,
     }
 }

@@ -12,7 +12,7 @@ use crate::limits::FORKS_PER_CALL_MAX;
 use crate::media::plan::PlannedFlow;
 use crate::sdp::{LegProfile, LegSdp, LocalIce, LocalTransport, RemoteDescription};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{HeaderName, Message, Method, Transport};
 
 /// What is at the other end of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +192,10 @@ impl Leg {
     pub(crate) fn contact(&self, context: &Context) -> String {
         match self.side {
             Side::Browser => format!("<sip:ringway@{BROWSER_SIDE_HOST};transport=ws>"),
-            Side::Trunk(_) => format!("<sip:ringway@{}>", context.trunk_side_host()),
+            Side::Trunk(_) => {
+                let transport = self.peer.on_trunk_side().map_or(Transport::Udp, |(t, _)| t);
+                format!("<{}>", context.trunk_side_uri("ringway", transport))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod media;
+mod sip;
 mod token;
 mod trunks;
 mod web;
@@ -13,8 +14,8 @@ use toml::Spanned;
 use super::error::line_of;
 use super::file::{self, At, File};
 use super::{
-    Config, ConfigError, FLOW_SECRET_LENGTH_MIN, HostPort, LineConfig, LinesConfig, LogConfig,
-    LogFormat, LogLevel, RealmConfig, Secret, ServerConfig, SipConfig, TrunkConfig,
+    Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
+    RealmConfig, ServerConfig, TrunkConfig,
 };
 
 const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -108,9 +109,10 @@ pub(super) fn check(
         trunks.push(trunk);
     }
     trunks::trunk_environment(&mut trunks, env)?;
-    let sip = sip(&file.sip, source, !trunks.is_empty())?;
+    let sip = sip::sip(&file.sip, source, !trunks.is_empty())?;
     if let Some(sip) = &sip {
         trunks::check_families(&trunks, sip.listen, source)?;
+        trunks::check_transports(&trunks, sip, source)?;
     }
     let media = media::media(&file.media, source, &web, sip.as_ref(), env)?;
     let realms = trunks::realms(&file.realm, source, &trunks)?;
@@ -135,67 +137,6 @@ pub(super) fn check(
         realms,
         lines,
     })
-}
-
-fn sip(
-    sip: &file::Sip,
-    source: &Source<'_>,
-    has_trunks: bool,
-) -> Result<Option<SipConfig>, ConfigError> {
-    let listen = match &sip.listen {
-        Some(at) => sip_listen(at, source)?,
-        None if has_trunks => {
-            return Err(source.missing(
-                "a trunk is configured, but `listen` in [sip] is missing",
-                "name the address and UDP port that the carrier reaches, as `192.0.2.10:5060`",
-            ));
-        }
-        None => return Ok(None),
-    };
-    let advertise = match &sip.advertise {
-        Some(at) => {
-            let advertise = source.host_port("advertise", at, listen.port())?;
-            let literal = advertise.literal();
-            if let Some(ip) = literal.filter(|literal| literal.is_ipv4() != listen.is_ipv4()) {
-                let what = format!("{listen} cannot be reached at {}", ip.ip());
-                return Err(source.error(at, what, "both must be IPv4, or both IPv6"));
-            }
-            advertise
-        }
-        None if listen.ip().is_unspecified() => {
-            return Err(source.missing(
-                format!("`listen` in [sip] is {listen}, which carriers cannot send to"),
-                "say in `advertise` what they see, or listen on one address",
-            ));
-        }
-        None => listen.into(),
-    };
-    Ok(Some(SipConfig {
-        listen,
-        advertise,
-        flow_secret: flow_secret(&sip.flow_secret, source)?,
-    }))
-}
-
-fn flow_secret(secret: &At<Secret>, source: &Source<'_>) -> Result<Option<Secret>, ConfigError> {
-    let Some(at) = secret else { return Ok(None) };
-    if at.get_ref().expose().chars().count() < FLOW_SECRET_LENGTH_MIN {
-        let what = format!("`flow_secret` is shorter than {FLOW_SECRET_LENGTH_MIN} characters");
-        return Err(source.error(at, what, "make one with `openssl rand -base64 32`"));
-    }
-    Ok(Some(at.get_ref().clone()))
-}
-
-fn sip_listen(at: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr, ConfigError> {
-    let remedy = "write for example `192.0.2.10:5060`";
-    let listen: SocketAddr = at.get_ref().parse().map_err(|_| {
-        let what = format!("`listen` is no address and port: `{}`", at.get_ref());
-        source.error(at, what, remedy)
-    })?;
-    if listen.port() == 0 {
-        return Err(source.error(at, "`listen` of [sip] has port 0", remedy));
-    }
-    Ok(listen)
 }
 
 fn lines(

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{
     CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig,
-    Registration, TokenConfig, TokenKey, TokenRequired, TrunkConfig, WithoutPath,
+    Registration, SipConfig, TokenConfig, TokenKey, TokenRequired, TrunkConfig, Trust, WithoutPath,
 };
 
 pub(super) fn effective(config: &Config) -> String {
@@ -20,14 +20,7 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
     writeln!(out, "[server]\nname = {:?}", config.server.name)?;
     web(config, out)?;
     if let Some(sip) = &config.sip {
-        writeln!(
-            out,
-            "[sip]\nlisten = \"{}\"\nadvertise = \"{}\"",
-            sip.listen, sip.advertise
-        )?;
-        if sip.flow_secret.is_some() {
-            writeln!(out, "# flow_secret is set")?;
-        }
+        write_sip(sip, out)?;
     }
     media(config, out)?;
     let level = match config.log.level {
@@ -200,6 +193,33 @@ fn token(token: &TokenConfig, out: &mut String) -> fmt::Result {
     writeln!(out, "required = \"{required}\"")
 }
 
+fn write_sip(sip: &SipConfig, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "[sip]\nlisten = \"{}\"\nadvertise = \"{}\"",
+        sip.listen, sip.advertise
+    )?;
+    if sip.flow_secret.is_some() {
+        writeln!(out, "# flow_secret is set")?;
+    }
+    for (key, address) in [
+        ("listen_tcp", sip.listen_tcp),
+        ("listen_tls", sip.listen_tls),
+    ] {
+        if let Some(address) = address {
+            writeln!(out, "{key} = \"{address}\"")?;
+        }
+    }
+    if let Some(files) = &sip.certificate {
+        writeln!(out, "certificate = {:?}", files.certificate)?;
+        writeln!(out, "private_key = {:?}", files.private_key)?;
+    }
+    if let Some(path) = &sip.client_ca {
+        writeln!(out, "client_ca = {path:?}")?;
+    }
+    Ok(())
+}
+
 fn media(config: &Config, out: &mut String) -> fmt::Result {
     let media = &config.media;
     writeln!(out, "[media]\nbrowser_bind = \"{}\"", media.browser_bind)?;
@@ -230,6 +250,12 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     )?;
     if let Some(route) = &trunk.route {
         writeln!(out, "route = \"{route}\"")?;
+    }
+    writeln!(out, "transport = \"{}\"", trunk.transport)?;
+    match &trunk.trust {
+        Trust::System => {}
+        Trust::Authorities(path) => writeln!(out, "ca = {path:?}")?,
+        Trust::Anybody => writeln!(out, "verify = false")?,
     }
     writeln!(
         out,

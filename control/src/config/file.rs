@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::{
     ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
 };
+use crate::sip::Transport;
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -92,6 +93,11 @@ pub(super) struct Sip {
     pub(super) listen: At<String>,
     pub(super) advertise: At<String>,
     pub(super) flow_secret: At<Secret>,
+    pub(super) listen_tcp: At<String>,
+    pub(super) listen_tls: At<String>,
+    pub(super) certificate: At<String>,
+    pub(super) private_key: At<String>,
+    pub(super) client_ca: At<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -126,6 +132,9 @@ pub(super) struct Trunk {
     pub(super) name: Spanned<String>,
     pub(super) target: Spanned<String>,
     pub(super) route: At<String>,
+    pub(super) transport: At<Transport>,
+    pub(super) ca: At<String>,
+    pub(super) verify: At<bool>,
     pub(super) domain: At<String>,
     pub(super) codecs: At<Vec<String>>,
     #[serde(default)]

@@ -1,5 +1,7 @@
 use super::*;
 
+mod transports;
+
 const NO_ENVIRONMENT: &dyn Fn(&str) -> Option<String> = &|_| None;
 
 const CARRIER: &str = r#"

@@ -10,7 +10,7 @@ use super::register::{contact_of, realm_of};
 use super::route;
 use crate::config::Registration as Mode;
 use crate::engine::context::Context;
-use crate::engine::input::{ConnectionId, Peer};
+use crate::engine::input::ConnectionId;
 use crate::sip::transaction::ClientTransactionId;
 use crate::sip::{HeaderName, Message, Method};
 use crate::trunk;
@@ -100,15 +100,15 @@ impl Edge {
         let Some(binding) = binding.filter(|binding| !binding.is_connected) else {
             return;
         };
-        let address = context.config.trunks.get(binding.trunk);
-        let Some(address) = address.and_then(trunk::address) else {
+        let trunk = context.config.trunks.get(binding.trunk);
+        let Some(peer) = trunk.and_then(trunk::peer) else {
             return;
         };
         let path = self.tokens.flow(binding.connection, binding.trunk);
         let Some(request) = farewell(context, &token, binding, &path) else {
             return;
         };
-        let transaction = context.send(now, Peer::Udp(address), request);
+        let transaction = context.send(now, peer, request);
         self.away.asked.insert(transaction, token);
     }
 
@@ -144,7 +144,10 @@ fn farewell(context: &mut Context, token: &str, binding: &Binding, flow: &str) -
         }
         Mode::Path => {
             request.push(HeaderName::Supported, "path, outbound");
-            request.push(HeaderName::Path, route::path(context, flow, true));
+            request.push(
+                HeaderName::Path,
+                route::path(context, &binding.address_of_record, flow, true),
+            );
             binding.contact.to_string()
         }
     };

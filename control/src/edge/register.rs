@@ -7,7 +7,7 @@ use super::binding::Binding;
 use super::{Edge, Moved, address_of_record, route};
 use crate::config::{RealmConfig, Registration as Mode, WithoutPath};
 use crate::engine::context::{Context, Incoming};
-use crate::engine::input::{ConnectionId, Peer};
+use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
 use crate::limits::{ROUTES_PER_BINDING_MAX, TRUNK_REGISTRATION_EXPIRES_DEFAULT_S};
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
@@ -64,8 +64,8 @@ impl Edge {
         let (Some(address_of_record), Some(contacts)) = (to, Contact::all(&request.message)) else {
             return context.refuse(now, &request, 400, "To or Contact not understood");
         };
-        let address = context.config.trunks.get(trunk).and_then(trunk::address);
-        let Some(address) = address else {
+        let peer = context.config.trunks.get(trunk).and_then(trunk::peer);
+        let Some(peer) = peer else {
             return context.refuse(now, &request, 503, "trunk has no address");
         };
         let realm = realm_of(context, &address_of_record);
@@ -98,12 +98,13 @@ impl Edge {
             Mode::Contact => show_ours(context, &registration, &contacts, &realm, &mut onward),
             Mode::Path => {
                 let token = self.tokens.flow(connection, trunk);
-                let path = route::path(context, &token, wants_outbound(&contacts));
+                let user = &registration.address_of_record;
+                let path = route::path(context, user, &token, wants_outbound(&contacts));
                 onward.push(HeaderName::Path, path);
             }
         }
         strip_transport(&mut onward);
-        let to = Peer::Udp(address);
+        let to = peer;
         self.pass_on(
             context,
             now,
@@ -415,8 +416,8 @@ pub(crate) fn contact_of(context: &Context, address_of_record: &str, token: &str
     let user = address_of_record.rsplit_once('@');
     let user = user.map(|(user, _)| user).unwrap_or_default();
     let user = crate::sip::uri::escape_user(user);
-    let host = context.trunk_side_host();
-    format!("sip:{user}{TOKEN_MARK}{token}@{host}")
+    let transport = context.transport_of_user(address_of_record);
+    context.trunk_side_uri(&format!("{user}{TOKEN_MARK}{token}"), transport)
 }
 
 /// The text in the user part of a URI of ours that should be a token.

@@ -56,7 +56,7 @@ pub(super) fn to_trunk(
             message.remove(HeaderName::Contact);
         }
         Mode::Path if makes_dialog => {
-            let ours = RecordRoutes::new(context, &place.token);
+            let ours = RecordRoutes::new(context, &place.address_of_record, &place.token);
             message.push_front(HeaderName::RecordRoute, ours.browser_side);
             message.push_front(HeaderName::RecordRoute, ours.trunk_side);
         }
@@ -89,7 +89,7 @@ pub(super) fn to_browser(
             message.push_front(HeaderName::RecordRoute, ours);
         }
         Mode::Path if makes_dialog => {
-            let ours = RecordRoutes::new(context, &place.token);
+            let ours = RecordRoutes::new(context, &place.address_of_record, &place.token);
             message.push_front(HeaderName::RecordRoute, ours.trunk_side);
             message.push_front(HeaderName::RecordRoute, ours.browser_side);
         }

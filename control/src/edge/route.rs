@@ -3,7 +3,7 @@
 use super::register::token_in;
 use super::token::{FlowTokens, Token};
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
-use crate::sip::{HeaderName, Message, NameAddr, Uri};
+use crate::sip::{HeaderName, Message, NameAddr, Transport, Uri};
 
 /// The Route values of a request, ours apart from those behind them.
 #[derive(Debug, Default)]
@@ -61,8 +61,12 @@ pub(crate) fn is_ours(context: &Context, uri: &Uri) -> bool {
         return true;
     }
     context.config.sip.as_ref().is_some_and(|sip| {
+        let is_ours = |transport: Transport| {
+            let port = uri.port.unwrap_or(transport.default_port());
+            sip.speaks(transport) && port == sip.advertise_of(transport).port
+        };
         let same_host = uri.host.eq_ignore_ascii_case(&sip.advertise.uri_host());
-        same_host && uri.port.unwrap_or(5060) == sip.advertise.port
+        same_host && Transport::ALL.into_iter().any(is_ours)
     })
 }
 
@@ -71,10 +75,11 @@ fn speaks_websocket(uri: &Uri) -> bool {
     transport.eq_ignore_ascii_case("ws") || transport.eq_ignore_ascii_case("wss")
 }
 
-/// The value of our Path: `ob` where outbound (RFC 5626 section 5.1) is meant.
-pub(crate) fn path(context: &Context, token: &str, outbound: bool) -> String {
+/// The value of our Path for a user's registration: `ob` where outbound (RFC 5626 section 5.1) is meant.
+pub(crate) fn path(context: &Context, user: &str, token: &str, outbound: bool) -> String {
     let ob = if outbound { ";ob" } else { "" };
-    format!("<sip:{token}@{};lr{ob}>", context.trunk_side_host())
+    let transport = context.transport_of_user(user);
+    format!("<{};lr{ob}>", context.trunk_side_uri(token, transport))
 }
 
 /// Our two Record-Routes in a dialog whose peers see each other's addresses: one for each side,
@@ -87,11 +92,14 @@ pub(crate) struct RecordRoutes {
 }
 
 impl RecordRoutes {
-    /// Both name the browser's place: there its requests come from, and there they go.
-    pub(crate) fn new(context: &Context, token: &str) -> Self {
-        let host = context.trunk_side_host();
+    /// Both name the browser's place: there its requests come from, and there they go. `user` is
+    /// the address of record.
+    pub(crate) fn new(context: &Context, user: &str, token: &str) -> Self {
+        let transport = context.transport_of_user(user);
+        let host = context.trunk_side_host(transport);
+        let uri = context.trunk_side_uri(token, transport);
         Self {
-            trunk_side: format!("<sip:{token}@{host};lr;r2=on>"),
+            trunk_side: format!("<{uri};lr;r2=on>"),
             browser_side: format!("<sip:{token}@{host};transport=ws;lr;r2=on>"),
         }
     }

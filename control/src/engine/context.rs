@@ -1,6 +1,6 @@
 //! What every part of the brain works with: the transactions, the media plan, the outputs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,15 +12,16 @@ use dataplane::link::Command;
 use super::input::{ConnectionId, Peer};
 use super::output::{LogLine, Output};
 use crate::config::Config;
-use crate::limits::RETRY_AFTER_S;
+use crate::limits::{RETRY_AFTER_S, STREAMS_MAX};
 use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::MediaPlanner;
 use crate::sdp::Refusal;
 use crate::sip::transaction::{
     ClientTransactionId, ServerTransactionId, Transactions, ViaParameters,
 };
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{HeaderName, Message, Method, Transport};
 use crate::token::{Identity, Tokens};
+use crate::trunk;
 
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str =
@@ -62,6 +63,9 @@ pub(crate) struct Context {
     pub(crate) planner: MediaPlanner,
     pub(crate) random: Random,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    /// TCP and TLS connections of the trunk side, those that are being opened included; at most
+    /// [`STREAMS_MAX`].
+    pub(crate) streams: BTreeSet<Peer>,
     pub(crate) outputs: VecDeque<Output>,
     /// Text of our certificate's fingerprint, as in SDP.
     pub(crate) fingerprint: String,
@@ -210,20 +214,68 @@ impl Context {
     }
 
     /// What a trunk's SBC sees as our host and port.
-    pub(crate) fn trunk_side_host(&self) -> String {
-        self.config
-            .sip
-            .as_ref()
-            .map(|sip| sip.advertise.to_string())
-            .unwrap_or_default()
+    pub(crate) fn trunk_side_host(&self, transport: Transport) -> String {
+        let sip = self.config.sip.as_ref();
+        let advertise = sip.map(|sip| sip.advertise_of(transport).to_string());
+        advertise.unwrap_or_default()
+    }
+
+    /// How the carrier of a user (an address of record) is spoken to.
+    pub(crate) fn transport_of_user(&self, address_of_record: &str) -> Transport {
+        let domain = address_of_record.rsplit_once('@').map(|(_, domain)| domain);
+        let trunk = domain.and_then(|domain| self.config.trunk_of_domain(domain));
+        let trunk = trunk.and_then(|index| self.config.trunks.get(index));
+        trunk.map_or(Transport::Udp, |trunk| trunk.transport)
+    }
+
+    /// Our URI towards a trunk, as in Contact. `user` is escaped already.
+    pub(crate) fn trunk_side_uri(&self, user: &str, transport: Transport) -> String {
+        let host = self.trunk_side_host(transport);
+        match transport {
+            Transport::Udp => format!("sip:{user}@{host}"),
+            Transport::Tcp | Transport::Tls => format!("sip:{user}@{host};transport={transport}"),
+        }
+    }
+
+    /// Sends what the transaction layer wants to be sent; TCP and TLS connections are opened first
+    /// where there are none. False if nothing was waiting.
+    pub(crate) fn flush(&mut self) -> bool {
+        let mut any = false;
+        while let Some((peer, bytes)) = self.transactions.poll_transmit() {
+            any = true;
+            if peer.is_stream() && !self.streams.contains(&peer) && !self.connect(peer) {
+                // What was waiting for an answer fails at once.
+                self.transactions.connection_closed(peer);
+                continue;
+            }
+            self.outputs.push_back(Output::Send { peer, bytes });
+        }
+        any
+    }
+
+    /// Opens a connection to a trunk. False if it is none's, or there are too many.
+    fn connect(&mut self, peer: Peer) -> bool {
+        let Some((trunk, name)) = trunk::server_of(&self.config, peer) else {
+            return false;
+        };
+        if self.streams.len() >= STREAMS_MAX {
+            return false;
+        }
+        self.streams.insert(peer);
+        self.outputs
+            .push_back(Output::Connect { peer, trunk, name });
+        true
     }
 
     fn via(&self, peer: Peer) -> ViaParameters {
         match peer {
-            Peer::Udp(_) => ViaParameters {
-                transport: "UDP",
-                sent_by: self.trunk_side_host(),
-            },
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
+                let transport = peer.on_trunk_side().map_or(Transport::Udp, |(t, _)| t);
+                ViaParameters {
+                    transport: transport.via(),
+                    sent_by: self.trunk_side_host(transport),
+                }
+            }
             Peer::WebSocket(connection) => {
                 let secure = self.connections.get(&connection).is_some_and(|c| c.secure);
                 let transport = if secure { "WSS" } else { "WS" };
@@ -247,10 +299,7 @@ pub(crate) struct Incoming {
 impl Incoming {
     /// The connection that it came on, if it came from a browser.
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
-        match self.peer {
-            Peer::WebSocket(connection) => Some(connection),
-            Peer::Udp(_) => None,
-        }
+        self.peer.connection()
     }
 
     /// Its method.

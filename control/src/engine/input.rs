@@ -7,6 +7,8 @@ use bytes::Bytes;
 use dataplane::link::Event;
 
 use crate::media::handshake::HandshakeEvent;
+use crate::sip::Transport;
+use crate::sip::framing::FrameError;
 use crate::token::Identity;
 
 /// Names one WebSocket connection; never used twice in the life of the process.
@@ -26,6 +28,61 @@ pub enum Peer {
     WebSocket(ConnectionId),
     /// A datagram on the SIP socket, from this address.
     Udp(SocketAddr),
+    /// A TCP connection with this address, on the trunk side.
+    Tcp(SocketAddr),
+    /// A TLS connection with this address, on the trunk side.
+    Tls(SocketAddr),
+}
+
+impl Peer {
+    /// The connection, if it is a browser's.
+    #[must_use]
+    pub const fn connection(self) -> Option<ConnectionId> {
+        match self {
+            Self::WebSocket(connection) => Some(connection),
+            Self::Udp(_) | Self::Tcp(_) | Self::Tls(_) => None,
+        }
+    }
+
+    /// The address and transport, if it is on the trunk side.
+    #[must_use]
+    pub const fn on_trunk_side(self) -> Option<(Transport, SocketAddr)> {
+        match self {
+            Self::WebSocket(_) => None,
+            Self::Udp(address) => Some((Transport::Udp, address)),
+            Self::Tcp(address) => Some((Transport::Tcp, address)),
+            Self::Tls(address) => Some((Transport::Tls, address)),
+        }
+    }
+
+    /// Somebody on the trunk side.
+    #[must_use]
+    pub const fn of_trunk(transport: Transport, address: SocketAddr) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp(address),
+            Transport::Tcp => Self::Tcp(address),
+            Transport::Tls => Self::Tls(address),
+        }
+    }
+
+    /// True if its messages arrive on a connection: nothing is sent twice, and everything that
+    /// waits for it ends with the connection (RFC 3261 section 17, RFC 7118 section 5).
+    #[must_use]
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Self::WebSocket(_) | Self::Tcp(_) | Self::Tls(_) => true,
+            Self::Udp(_) => false,
+        }
+    }
+
+    /// True if it is a TCP or TLS connection of the trunk side.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => true,
+            Self::WebSocket(_) | Self::Udp(_) => false,
+        }
+    }
 }
 
 /// Something happened outside.
@@ -47,7 +104,27 @@ pub enum Input {
         /// Its name.
         connection: ConnectionId,
     },
-    /// A whole SIP message (one WebSocket message, one datagram), or a keep-alive of CRLFs.
+    /// A TCP or TLS connection of the trunk side stands: one that a carrier opened, or one that
+    /// [`Output::Connect`](super::output::Output::Connect) asked for.
+    StreamOpened {
+        /// Its other end.
+        peer: Peer,
+    },
+    /// A TCP or TLS connection of the trunk side is gone, or could not be opened.
+    StreamClosed {
+        /// Its other end.
+        peer: Peer,
+    },
+    /// The bytes on a TCP or TLS connection of the trunk side cannot be cut into messages any more.
+    StreamBroken {
+        /// Its other end.
+        peer: Peer,
+        /// What has come of the message with which it broke.
+        rest: Bytes,
+        /// What is wrong with it.
+        error: FrameError,
+    },
+    /// A whole SIP message (one WebSocket message, one datagram, one frame of a stream), or a keep-alive of CRLFs.
     Message {
         /// Where it came from.
         peer: Peer,

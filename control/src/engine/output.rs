@@ -18,6 +18,21 @@ pub enum Output {
         /// The message.
         bytes: Bytes,
     },
+    /// Open a TCP or TLS connection to a trunk; messages to it wait until it stands. Answered by
+    /// [`Input::StreamOpened`](super::input::Input::StreamOpened) or `StreamClosed`.
+    Connect {
+        /// The other end.
+        peer: Peer,
+        /// Index of the trunk: how its certificate is checked.
+        trunk: usize,
+        /// The name that its certificate must have (RFC 5922 section 7.3).
+        name: String,
+    },
+    /// Close a TCP or TLS connection of the trunk side once everything before is sent.
+    CloseStream {
+        /// The other end.
+        peer: Peer,
+    },
     /// Close a WebSocket connection.
     Close {
         /// Which one.

@@ -100,10 +100,10 @@ impl Engine {
         routes: Vec<String>,
     ) -> Result<Onward, NoRoute> {
         let trunk = self.context.config.trunks.get(binding.trunk);
-        let address = trunk.and_then(trunk::address);
-        let address = address.ok_or((503, "trunk has no address"))?;
+        let to = trunk.and_then(trunk::peer);
+        let to = to.ok_or((503, "trunk has no address"))?;
         Ok(Onward {
-            to: Peer::Udp(address),
+            to,
             way: Way::ToTrunk(place(token, binding)),
             request_uri,
             routes,

@@ -39,8 +39,8 @@ impl Engine {
         }
         match request.peer {
             Peer::WebSocket(connection) => self.browser_request(now, connection, request),
-            Peer::Udp(address) => {
-                match trunk::trunk_of_source(&self.context.config, address.ip()) {
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
+                match trunk::trunk_of_peer(&self.context.config, request.peer) {
                     Some(trunk) => self.trunk_request(now, trunk, request),
                     None => self.context.refuse(now, &request, 403, "not from a trunk"),
                 }
@@ -250,8 +250,8 @@ impl Engine {
         domain: Option<&str>,
     ) -> Result<Target, NoRoute> {
         let config = &self.context.config;
-        let address = config.trunks.get(index).and_then(trunk::address);
-        let address = address.ok_or((503, "trunk has no address"))?;
+        let peer = config.trunks.get(index).and_then(trunk::peer);
+        let peer = peer.ok_or((503, "trunk has no address"))?;
         uri.params.remove("transport");
         uri.headers.clear();
         if let Some(domain) = domain {
@@ -260,7 +260,7 @@ impl Engine {
         }
         Ok(Target::Leg(OutgoingInvite {
             side: Side::Trunk(index),
-            peer: Peer::Udp(address),
+            peer,
             request_uri: uri.to_string(),
             from: plain_address(from, domain),
             to: NameAddr::new(uri).to_string(),

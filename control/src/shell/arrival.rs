@@ -6,9 +6,12 @@ use bytes::Bytes;
 use dataplane::link::Event;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::stream::StreamQueue;
+use super::streams::StreamId;
 use super::websocket::OutgoingQueue;
 use crate::engine::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeEvent;
+use crate::sip::framing::FrameError;
 use crate::token::Identity;
 
 /// Something happened at a socket, a queue, or a signal handler.
@@ -26,6 +29,21 @@ pub(super) enum Arrival {
     },
     /// A WebSocket is gone.
     Closed { connection: ConnectionId },
+    /// A TCP or TLS connection of the trunk side stands.
+    StreamOpened {
+        peer: Peer,
+        id: StreamId,
+        /// Where messages to it go.
+        outgoing: StreamQueue,
+    },
+    /// A TCP or TLS connection of the trunk side is gone, or could not be opened.
+    StreamClosed { peer: Peer, id: StreamId },
+    /// What comes on a TCP or TLS connection cannot be cut into messages any more.
+    StreamBroken {
+        peer: Peer,
+        rest: Bytes,
+        error: FrameError,
+    },
     /// A SIP message; keep-alives are answered before.
     Message { peer: Peer, bytes: Bytes },
     /// A SIP message of a browser; keep-alives are answered before.

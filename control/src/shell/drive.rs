@@ -11,6 +11,7 @@ use tracing::{debug, error};
 use super::arrival::Arrival;
 use super::handshakes::HandshakeLink;
 use super::http::Web;
+use super::streams::Streams;
 use super::websocket::OutgoingQueue;
 use super::workers::WorkerLink;
 use super::{Brain, clock, log, udp};
@@ -28,6 +29,7 @@ pub(super) struct Driver<B> {
     brain: B,
     web: Arc<Web>,
     udp: Option<Arc<UdpSocket>>,
+    streams: Option<Streams>,
     workers: Vec<WorkerLink>,
     handshakes: Option<HandshakeLink>,
     connections: BTreeMap<ConnectionId, OutgoingQueue>,
@@ -50,12 +52,19 @@ impl<B: Brain> Driver<B> {
             brain,
             web,
             udp,
+            streams: None,
             workers,
             handshakes,
             connections,
             stop_at: None,
             failed: false,
         }
+    }
+
+    /// With TCP and TLS towards carriers.
+    pub(super) fn with_streams(mut self, streams: Streams) -> Self {
+        self.streams = Some(streams);
+        self
     }
 
     /// Runs until the brain has stopped. False when that was not asked for: a media worker failed.
@@ -126,6 +135,22 @@ impl<B: Brain> Driver<B> {
                 let peer = Peer::WebSocket(connection);
                 Input::Message { peer, bytes }
             }
+            Arrival::StreamOpened { peer, id, outgoing } => {
+                if let Some(streams) = &mut self.streams {
+                    streams.opened(peer, id, outgoing);
+                }
+                Input::StreamOpened { peer }
+            }
+            Arrival::StreamClosed { peer, id } => {
+                let streams = self.streams.as_mut();
+                if !streams.is_some_and(|streams| streams.closed(peer, id)) {
+                    return;
+                }
+                Input::StreamClosed { peer }
+            }
+            Arrival::StreamBroken { peer, rest, error } => {
+                Input::StreamBroken { peer, rest, error }
+            }
             Arrival::Message { peer, bytes } => Input::Message { peer, bytes },
             Arrival::Media(event) => Input::Media(event),
             Arrival::Handshake(event) => Input::Handshake(event),
@@ -165,6 +190,24 @@ impl<B: Brain> Driver<B> {
                 } => {
                     if let Some(socket) = &self.udp {
                         udp::send(socket, to, &bytes);
+                    }
+                }
+                Output::Send {
+                    peer: peer @ (Peer::Tcp(_) | Peer::Tls(_)),
+                    bytes,
+                } => {
+                    if let Some(streams) = &self.streams {
+                        streams.send(peer, bytes);
+                    }
+                }
+                Output::Connect { peer, trunk, name } => {
+                    if let Some(streams) = &mut self.streams {
+                        streams.connect(peer, trunk, &name);
+                    }
+                }
+                Output::CloseStream { peer } => {
+                    if let Some(streams) = &self.streams {
+                        streams.close(peer);
                     }
                 }
                 Output::Close {
@@ -207,6 +250,9 @@ impl<B: Brain> Driver<B> {
 
     /// Ends every WebSocket, and gives each a moment to be told.
     async fn close_connections(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
+        if let Some(streams) = &self.streams {
+            streams.close_all();
+        }
         for outgoing in self.connections.values() {
             outgoing.close(1001, "going away");
         }

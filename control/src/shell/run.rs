@@ -13,13 +13,15 @@ use dataplane::link::WorkerHandle;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::arrival::Arrival;
 use super::drive::Driver;
 use super::http::{self, Web};
+use super::streams::{self, Doors, Streams};
 use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
-use super::{clock, handshakes, log, signals, udp};
-use crate::config::{Config, ConfigError, MediaConfig, PortRange, WebListener};
+use super::{clock, handshakes, log, signals, trunk_tls, udp};
+use crate::config::{Config, ConfigError, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
 use crate::limits::ARRIVALS_MAX;
 use crate::media::handshake::Handshakes;
@@ -158,6 +160,10 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
             Some(socket)
         }
     };
+    let streams = match &config.sip {
+        None => None,
+        Some(sip) => Some(listen_to_trunks(&config, sip, &sender)?),
+    };
     let workers = dataplane.workers.clone();
     for (index, worker) in workers.iter().cloned().enumerate() {
         let sender = sender.clone();
@@ -190,7 +196,10 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     let listeners = listen(&config, &web).await?;
     announce(&config, &listeners);
     let links = workers.into_iter().map(WorkerLink::new).collect();
-    let driver = Driver::new(engine, web, socket, links, Some(handshakes));
+    let mut driver = Driver::new(engine, web, socket, links, Some(handshakes));
+    if let Some(streams) = streams {
+        driver = driver.with_streams(streams);
+    }
     // On a task of its own: the thread that blocks on us serves no sockets.
     match tokio::spawn(driver.drive(arrivals)).await {
         Ok(true) => Ok(()),
@@ -200,6 +209,37 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
             source: io::Error::other(error),
         }),
     }
+}
+
+/// Binds the TCP and TLS listeners of the trunk side, and prepares connections of our own.
+fn listen_to_trunks(
+    config: &Config,
+    sip: &SipConfig,
+    arrivals: &mpsc::Sender<Arrival>,
+) -> Result<Streams, RunError> {
+    let sources = config.trunks.iter().flat_map(|trunk| trunk.sources.iter());
+    let doors = Doors::new(sources.copied().collect());
+    let acceptor = trunk_tls::acceptor(sip).map_err(RunError::Tls)?;
+    let connectors = trunk_tls::connectors(config).map_err(RunError::Tls)?;
+    for (key, address, tls) in [
+        ("`listen_tcp` of [sip]", sip.listen_tcp, None),
+        ("`listen_tls` of [sip]", sip.listen_tls, acceptor),
+    ] {
+        let Some(address) = address else { continue };
+        let bind = |source| RunError::Bind {
+            key,
+            address,
+            source,
+        };
+        let listener = streams::bind(address).map_err(bind)?;
+        tokio::spawn(streams::listen(
+            listener,
+            tls,
+            doors.clone(),
+            arrivals.clone(),
+        ));
+    }
+    Ok(Streams::new(arrivals.clone(), sip, connectors))
 }
 
 /// What peers are told about each worker.

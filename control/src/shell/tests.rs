@@ -50,6 +50,9 @@ impl Brain for Parrot {
             Input::Stop => self.stopped = true,
             Input::ConnectionOpened { .. }
             | Input::ConnectionClosed { .. }
+            | Input::StreamOpened { .. }
+            | Input::StreamClosed { .. }
+            | Input::StreamBroken { .. }
             | Input::Media(_)
             | Input::Handshake(_) => {}
         }

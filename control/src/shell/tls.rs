@@ -27,6 +27,15 @@ pub enum TlsError {
     Unusable(rustls::Error),
     /// The file of those who may certify clients cannot be used.
     ClientAuthorities(PathBuf, String),
+    /// A file of authorities cannot be used.
+    Authorities {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// This system believes no authority at all.
+    NoAuthorities,
     /// No certificate could be made.
     Generate(rcgen::Error),
 }
@@ -52,6 +61,14 @@ impl fmt::Display for TlsError {
                 let path = path.display();
                 write!(f, "`client_authorities` {path} cannot be used: {why}")
             }
+            Self::Authorities { path, why } => {
+                let path = path.display();
+                write!(f, "{path} holds no authorities that can be believed: {why}")
+            }
+            Self::NoAuthorities => f.write_str(
+                "this system has no certificates of authorities: install `ca-certificates`, or \
+                 name a file in `ca` of the trunk",
+            ),
             Self::Generate(error) => write!(f, "cannot make a certificate: {error}"),
         }
     }

@@ -22,7 +22,7 @@ use super::header::HeaderName;
 use super::limits::{TABLE_FULL_RETRY_AFTER_S, TRANSACTIONS_MAX};
 use super::message::Message;
 use super::method::Method;
-use crate::engine::input::{ConnectionId, Peer};
+use crate::engine::input::Peer;
 
 use client_invite::ClientInvite;
 use client_other::ClientOther;
@@ -92,7 +92,7 @@ impl TimerConfig {
 /// What the layer writes into the Via of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViaParameters {
-    /// `UDP`, `WS` or `WSS`. With `UDP`, `rport` is asked for (RFC 3581).
+    /// `UDP`, `TCP`, `TLS`, `WS` or `WSS`. With `UDP`, `rport` is asked for (RFC 3581).
     pub transport: &'static str,
     /// Our address as the peer shall see it: `host` or `host:port`.
     pub sent_by: String,
@@ -102,7 +102,7 @@ pub struct ViaParameters {
 #[derive(Debug)]
 pub enum TransactionEvent {
     /// A new request. Answer it with [`Transactions::send_response`]. The 100 to an INVITE has
-    /// been sent. Over UDP, `received` and `rport` of the top Via are filled in.
+    /// been sent. On the trunk side, `received` and `rport` of the top Via are filled in.
     Request {
         /// The transaction that waits for responses.
         transaction: ServerTransactionId,
@@ -188,7 +188,8 @@ pub struct Transactions {
     dialogs: HashMap<DialogKey, ServerTransactionId>,
     /// INVITEs without To tag, by what a merged one would say.
     merges: HashMap<MergeKey, ServerTransactionId>,
-    connections: BTreeSet<(ConnectionId, Either)>,
+    /// Those that end with the connection of their peer.
+    connections: BTreeSet<(Peer, Either)>,
     deadlines: BTreeSet<(Instant, Either)>,
     events: VecDeque<TransactionEvent>,
     transmits: VecDeque<(Peer, Bytes)>,
@@ -283,11 +284,11 @@ impl Transactions {
         }
     }
 
-    /// Ends all transactions of a WebSocket connection that has closed.
-    pub fn connection_closed(&mut self, connection: ConnectionId) {
+    /// Ends all transactions of a connection (WebSocket, TCP, TLS) that has closed.
+    pub fn connection_closed(&mut self, peer: Peer) {
         let first = Either::Client(ClientTransactionId(0));
-        let range = (connection, first)..;
-        let of_connection = |(c, _): &&(ConnectionId, Either)| *c == connection;
+        let range = (peer, first)..;
+        let of_connection = |(p, _): &&(Peer, Either)| *p == peer;
         let ended: Vec<Either> = self
             .connections
             .range(range)
@@ -359,21 +360,5 @@ impl Transactions {
             }
             *old = new;
         }
-    }
-}
-
-/// The connection of a peer, if it is one.
-fn connection_of(peer: Peer) -> Option<ConnectionId> {
-    match peer {
-        Peer::WebSocket(connection) => Some(connection),
-        Peer::Udp(_) => None,
-    }
-}
-
-/// Tells whether the transport to a peer delivers by itself (RFC 7118 section 5).
-fn is_reliable(peer: Peer) -> bool {
-    match peer {
-        Peer::WebSocket(_) => true,
-        Peer::Udp(_) => false,
     }
 }

@@ -8,14 +8,22 @@ use toml::Spanned;
 use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
 use crate::config::file::At;
-use crate::config::{CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, TrunkConfig, file};
+use crate::config::{
+    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, SipConfig, TrunkConfig, Trust, file,
+};
+use crate::sip::Transport;
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
-    let target = source.host_port("target", &trunk.target, SIP_PORT)?;
+    let transport = trunk
+        .transport
+        .as_ref()
+        .map_or(Transport::Udp, |at| *at.get_ref());
+    let port = transport.default_port();
+    let target = source.host_port("target", &trunk.target, port)?;
     let route = trunk
         .route
         .as_ref()
-        .map(|at| source.host_port("route", at, SIP_PORT))
+        .map(|at| source.host_port("route", at, port))
         .transpose()?;
     let mut codecs = Vec::new();
     match &trunk.codecs {
@@ -38,6 +46,8 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
     };
     let mut trunk = TrunkConfig {
         name: source.word("name", &trunk.name)?,
+        transport,
+        trust: trust(trunk, transport, source)?,
         target,
         route,
         domain,
@@ -50,6 +60,53 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
     };
     set_literal_addresses(&mut trunk);
     Ok(trunk)
+}
+
+fn trust(
+    trunk: &file::Trunk,
+    transport: Transport,
+    source: &Source<'_>,
+) -> Result<Trust, ConfigError> {
+    let remedy = "say `transport = \"tls\"`, or take it out";
+    if transport != Transport::Tls {
+        if let Some(at) = &trunk.ca {
+            return Err(source.error(at, "`ca` is for trunks over TLS", remedy));
+        }
+        if let Some(at) = &trunk.verify {
+            return Err(source.error(at, "`verify` is for trunks over TLS", remedy));
+        }
+    }
+    let verify = trunk.verify.as_ref().is_none_or(|at| *at.get_ref());
+    match &trunk.ca {
+        Some(at) if !verify => {
+            Err(source.error(at, "`ca` says nothing with `verify = false`", "choose one"))
+        }
+        Some(at) => Ok(Trust::Authorities(at.get_ref().into())),
+        None if verify => Ok(Trust::System),
+        None => Ok(Trust::Anybody),
+    }
+}
+
+/// A trunk is reached, and reaches us, the same way: Via and Contact name our listener.
+pub(super) fn check_transports(
+    trunks: &[TrunkConfig],
+    sip: &SipConfig,
+    source: &Source<'_>,
+) -> Result<(), ConfigError> {
+    for trunk in trunks {
+        let transport = trunk.transport;
+        if !sip.speaks(transport) {
+            return Err(source.missing(
+                format!(
+                    "trunk `{}` is spoken to over {transport}, but `listen_{transport}` in [sip] \
+                     is missing",
+                    trunk.name
+                ),
+                "name the address and port for it that the carrier reaches",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A name, or an IP address as it is written in a URI.
@@ -132,6 +189,8 @@ pub(super) fn trunk_environment(
         } else {
             trunks.push(TrunkConfig {
                 name: "outbound".to_owned(),
+                transport: Transport::Udp,
+                trust: Trust::System,
                 domain: target.uri_host(),
                 target,
                 route: None,

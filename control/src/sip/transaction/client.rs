@@ -4,7 +4,7 @@ use super::client_invite::ClientStep;
 use super::{
     Bytes, Client, ClientInvite, ClientKey, ClientMachine, ClientOther, ClientTransactionId,
     Either, HeaderName, Instant, Message, Method, Peer, TransactionEvent, Transactions,
-    ViaParameters, connection_of, is_reliable, key,
+    ViaParameters, key,
 };
 
 impl Transactions {
@@ -99,7 +99,9 @@ impl Transactions {
         // A response on another connection is not an answer to what went down this one.
         let found = found.filter(|(_, client)| match client.peer {
             Peer::WebSocket(_) => client.peer == peer,
-            Peer::Udp(_) => connection_of(peer).is_none(),
+            // A carrier may answer from another address, or on a new connection when ours broke
+            // (RFC 3261 section 18.2.2).
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => peer.connection().is_none(),
         });
         let (Some((id, client)), Some(status)) = (found, message.status()) else {
             self.events
@@ -164,7 +166,7 @@ impl Transactions {
         let id = ClientTransactionId(self.take_id());
         let bytes: Bytes = request.to_bytes();
         let method = request.method();
-        let reliable = is_reliable(peer);
+        let reliable = peer.is_reliable();
         let machine = if method == Method::Invite {
             ClientMachine::Invite(ClientInvite::new(
                 now,
@@ -177,8 +179,8 @@ impl Transactions {
         };
         let key = ClientKey { branch, method };
         self.client_keys.insert(key.clone(), id);
-        if let Some(connection) = connection_of(peer) {
-            self.connections.insert((connection, Either::Client(id)));
+        if reliable {
+            self.connections.insert((peer, Either::Client(id)));
         }
         let cancel_reason = None;
         let deadline = None;
@@ -235,9 +237,7 @@ impl Transactions {
     fn remove_client(&mut self, id: ClientTransactionId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
         self.client_keys.remove(&client.key);
-        if let Some(connection) = connection_of(client.peer) {
-            self.connections.remove(&(connection, Either::Client(id)));
-        }
+        self.connections.remove(&(client.peer, Either::Client(id)));
         if let Some(at) = client.deadline {
             self.deadlines.remove(&(at, Either::Client(id)));
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use aws_lc_rs::hmac;
 
-use super::{ViaParameters, connection_of};
+use super::ViaParameters;
 use crate::engine::input::{ConnectionId, Peer};
 use crate::sip::header::HeaderName;
 use crate::sip::header::via::{MAGIC_COOKIE, Via};
@@ -66,7 +66,7 @@ impl ServerKey {
         };
         let sent_by = via.sent_by().to_ascii_lowercase();
         Some(Self {
-            connection: connection_of(peer),
+            connection: peer.connection(),
             branch,
             sent_by,
             method,
@@ -192,10 +192,12 @@ pub(super) fn own_via(via: &ViaParameters, branch: &str) -> String {
     )
 }
 
-/// Writes into the top Via where a datagram came from (RFC 3261 section 18.2.1, RFC 3581
+/// Writes into the top Via where a request came from (RFC 3261 section 18.2.1, RFC 3581
 /// section 4). The Via of a WebSocket request stays byte for byte.
 pub(super) fn note_source(peer: Peer, request: &mut Message) {
-    let Peer::Udp(source) = peer else { return };
+    let Some((_, source)) = peer.on_trunk_side() else {
+        return;
+    };
     let Some(mut via) = Via::top(request) else {
         return;
     };

@@ -4,7 +4,7 @@ use super::server_invite::AckMeaning;
 use super::{
     Bytes, DialogKey, Either, HeaderName, Instant, MergeKey, Message, Method, Peer, Server,
     ServerInvite, ServerInviteTimeout, ServerKey, ServerMachine, ServerOther, ServerTransactionId,
-    TABLE_FULL_RETRY_AFTER_S, TransactionEvent, Transactions, connection_of, is_reliable, key,
+    TABLE_FULL_RETRY_AFTER_S, TransactionEvent, Transactions, key,
 };
 
 impl Transactions {
@@ -236,16 +236,16 @@ impl Transactions {
     ) -> ServerTransactionId {
         let id = ServerTransactionId(self.take_id());
         let machine = if message.method() == Method::Invite {
-            ServerMachine::Invite(ServerInvite::new(is_reliable(peer)))
+            ServerMachine::Invite(ServerInvite::new(peer.is_reliable()))
         } else {
-            ServerMachine::Other(ServerOther::new(is_reliable(peer)))
+            ServerMachine::Other(ServerOther::new(peer.is_reliable()))
         };
         self.server_keys.insert(key.clone(), id);
         if let Some(merge) = merge.clone() {
             self.merges.insert(merge, id);
         }
-        if let Some(connection) = connection_of(peer) {
-            self.connections.insert((connection, Either::Server(id)));
+        if peer.is_reliable() {
+            self.connections.insert((peer, Either::Server(id)));
         }
         let server = Server {
             machine,
@@ -285,9 +285,7 @@ impl Transactions {
         if let Some(dialog) = &server.dialog {
             self.dialogs.remove(dialog);
         }
-        if let Some(connection) = connection_of(server.peer) {
-            self.connections.remove(&(connection, Either::Server(id)));
-        }
+        self.connections.remove(&(server.peer, Either::Server(id)));
         if let Some(at) = server.deadline {
             self.deadlines.remove(&(at, Either::Server(id)));
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::input::ConnectionId;
 
 const T1: Duration = Duration::from_millis(500);
 
@@ -75,7 +76,7 @@ impl World {
         request.push(HeaderName::To, "<sip:bob@example.com>");
         request.push(HeaderName::CallId, "call");
         request.push(HeaderName::CSeq, format!("5 {method}"));
-        let transport = if is_reliable(peer) { "WSS" } else { "UDP" };
+        let transport = if peer.is_reliable() { "WSS" } else { "UDP" };
         let via = ViaParameters {
             transport,
             sent_by: "edge.example.com:5060".to_owned(),
@@ -593,7 +594,9 @@ fn w23_ends_what_a_closed_connection_leaves_behind() {
     let (server, _) = world.begin(WEB, &invite());
     let (done, message) = world.begin(WEB, &request("INFO", "z9hG4bKinfo", ""));
     world.respond(done, &message, 200);
-    world.table.connection_closed(ConnectionId(9));
+    world
+        .table
+        .connection_closed(Peer::WebSocket(ConnectionId(9)));
     let events = world.events();
     assert!(matches!(
         events[..],
@@ -725,4 +728,46 @@ fn o4_an_abandoned_request_is_never_answered() {
     let (id, message) = world.begin(udp(1), &invite());
     world.table.abandon(id);
     assert!(world.respond(id, &message, 480));
+}
+
+#[test]
+fn c17_sends_nothing_twice_on_tcp_and_tls() {
+    let address = ([192, 0, 2, 1], 5060).into();
+    for peer in [Peer::Tcp(address), Peer::Tls(address)] {
+        let mut world = World::new();
+        world.send(peer, "INVITE");
+        world.send(peer, "OPTIONS");
+        assert!(world.pass(Duration::from_secs(31)).is_empty());
+        let (server, message) = world.begin(peer, &invite());
+        world.respond(server, &message, 486);
+        while world.sent().is_some() {}
+        assert!(world.pass(Duration::from_secs(31)).is_empty(), "timer G");
+    }
+}
+
+#[test]
+fn c17_ends_what_a_lost_tcp_connection_leaves_behind_at_once() {
+    let mut world = World::new();
+    let address = ([192, 0, 2, 1], 5060).into();
+    let (client, _) = world.send(Peer::Tcp(address), "INVITE");
+    let (over_tls, _) = world.send(Peer::Tls(address), "INVITE");
+    let (over_udp, _) = world.send(Peer::Udp(address), "INVITE");
+    world.table.connection_closed(Peer::Tcp(address));
+    let events = world.events();
+    assert!(matches!(
+        events[..],
+        [TransactionEvent::TransportFailed { transaction }] if transaction == client
+    ));
+    assert!(world.table.is_pending(over_tls) && world.table.is_pending(over_udp));
+}
+
+#[test]
+fn c17_takes_a_response_of_the_trunk_side_on_another_connection() {
+    let mut world = World::new();
+    let (client, sent) = world.send(Peer::Tcp(([192, 0, 2, 1], 5060).into()), "INVITE");
+    world.answer(Peer::Tcp(([192, 0, 2, 1], 40_000).into()), &sent, 200);
+    assert!(matches!(
+        world.events()[..],
+        [TransactionEvent::Response { transaction, .. }] if transaction == client
+    ));
 }

@@ -1,0 +1,104 @@
+//! TCP and TLS of `[sip]` and `[[trunk]]`.
+
+use super::{load, refusal};
+use crate::config::{Config, Trust};
+use crate::sip::Transport;
+
+const SIP: &str = "[sip]\nlisten = \"192.0.2.1:5060\"\n";
+const TCP: &str = "listen_tcp = \"192.0.2.1:5070\"\n";
+const TLS: &str = "listen_tls = \"192.0.2.1:5061\"\ncertificate = \"c.pem\"\n\
+                   private_key = \"k.pem\"\n";
+
+fn trunk(keys: &str) -> String {
+    format!("[[trunk]]\nname = \"a\"\ntarget = \"192.0.2.9\"\n{keys}\n")
+}
+
+fn address_of_trunk(config: &Config) -> String {
+    config.trunks[0].addresses[0].to_string()
+}
+
+#[test]
+fn a_trunk_is_spoken_to_over_tcp_or_tls() {
+    let tcp = load(&format!("{SIP}{TCP}{}", trunk("transport = \"tcp\""))).unwrap();
+    assert_eq!(address_of_trunk(&tcp), "192.0.2.9:5060");
+    let sip = tcp.sip.as_ref().unwrap();
+    let advertise = |transport| sip.advertise_of(transport).to_string();
+    assert_eq!(advertise(Transport::Tcp), "192.0.2.1:5070");
+    assert_eq!(advertise(Transport::Udp), "192.0.2.1:5060");
+
+    let keys = "transport = \"tls\"\nca = \"carrier.pem\"";
+    let tls = load(&format!("{SIP}{TLS}{}", trunk(keys))).unwrap();
+    assert_eq!(address_of_trunk(&tls), "192.0.2.9:5061");
+    assert_eq!(
+        tls.trunks[0].trust,
+        Trust::Authorities("carrier.pem".into())
+    );
+    let certificate = tls.sip.unwrap().certificate.unwrap();
+    assert_eq!(certificate.private_key, std::path::Path::new("k.pem"));
+}
+
+#[test]
+fn tls_is_verified_unless_the_file_says_otherwise() {
+    let trust = |keys: &str| {
+        let text = format!(
+            "{SIP}{TLS}{}",
+            trunk(&format!("transport = \"tls\"\n{keys}"))
+        );
+        load(&text).unwrap().trunks[0].trust.clone()
+    };
+    assert_eq!(trust(""), Trust::System);
+    assert_eq!(trust("verify = true"), Trust::System);
+    assert_eq!(trust("verify = false"), Trust::Anybody);
+}
+
+#[test]
+fn refuses_transports_without_what_they_need() {
+    for (text, part) in [
+        (
+            format!("{SIP}{}", trunk("transport = \"tcp\"")),
+            "trunk `a` is spoken to over tcp, but `listen_tcp` in [sip] is missing",
+        ),
+        (
+            format!("{SIP}{TCP}{}", trunk("transport = \"tls\"")),
+            "trunk `a` is spoken to over tls, but `listen_tls` in [sip] is missing",
+        ),
+        (
+            format!("{SIP}listen_tls = \"192.0.2.1:5061\""),
+            "`listen_tls` needs `certificate` and `private_key` in [sip]",
+        ),
+        (
+            format!("{SIP}certificate = \"c.pem\""),
+            "`certificate` and `private_key` belong together",
+        ),
+        (
+            format!("{SIP}client_ca = \"c.pem\""),
+            "`client_ca` is for `listen_tls`",
+        ),
+        (
+            format!("{SIP}{TLS}listen_tcp = \"192.0.2.1:5061\""),
+            "`listen_tcp` and `listen_tls` are the same",
+        ),
+        (
+            format!("{SIP}listen_tcp = \"[2001:db8::1]:5060\""),
+            "both must be IPv4, or both IPv6",
+        ),
+        (
+            format!("{SIP}{}", trunk("verify = false")),
+            "`verify` is for trunks over TLS",
+        ),
+        (
+            format!("{SIP}{}", trunk("ca = \"c.pem\"")),
+            "`ca` is for trunks over TLS",
+        ),
+        (
+            format!(
+                "{SIP}{TLS}{}",
+                trunk("transport = \"tls\"\nca = \"c.pem\"\nverify = false")
+            ),
+            "`ca` says nothing with `verify = false`",
+        ),
+    ] {
+        let message = refusal(&text);
+        assert!(message.contains(part), "{message}");
+    }
+}

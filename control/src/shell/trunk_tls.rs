@@ -1,0 +1,165 @@
+//! TLS on the trunk side: who we are, and whom we believe (RFC 5922).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tracing::warn;
+
+use super::tls::{TlsError, read_chain, read_key};
+use crate::config::{CertificateFiles, Config, SipConfig, TrunkConfig, Trust};
+use crate::sip::Transport;
+
+/// What the listener speaks. `None` if there is none.
+pub(super) fn acceptor(sip: &SipConfig) -> Result<Option<TlsAcceptor>, TlsError> {
+    let (Some(_), Some(files)) = (sip.listen_tls, &sip.certificate) else {
+        return Ok(None);
+    };
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?;
+    let builder = match &sip.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let roots = Arc::new(authorities(path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier = verifier.build().map_err(|error| TlsError::Authorities {
+                path: path.clone(),
+                why: error.to_string(),
+            })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let (chain, key) = (
+        read_chain(&files.certificate)?,
+        read_key(&files.private_key)?,
+    );
+    let config = builder
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Unusable)?;
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// What each trunk is spoken to with; `None` for those without TLS.
+pub(super) fn connectors(config: &Config) -> Result<Vec<Option<TlsConnector>>, TlsError> {
+    let files = config.sip.as_ref().and_then(|sip| sip.certificate.as_ref());
+    let connector = |trunk: &TrunkConfig| match trunk.transport {
+        Transport::Udp | Transport::Tcp => Ok(None),
+        Transport::Tls => connector(trunk, files).map(Some),
+    };
+    config.trunks.iter().map(connector).collect()
+}
+
+fn connector(
+    trunk: &TrunkConfig,
+    files: Option<&CertificateFiles>,
+) -> Result<TlsConnector, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?;
+    let builder = match &trunk.trust {
+        Trust::System => builder.with_root_certificates(system_authorities()?),
+        Trust::Authorities(path) => builder.with_root_certificates(authorities(path)?),
+        Trust::Anybody => {
+            warn!(
+                trunk = trunk.name,
+                "`verify = false`: whoever answers at the trunk's address is believed"
+            );
+            let verifier = Arc::new(Anybody(provider()));
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+        }
+    };
+    let config = match files {
+        None => builder.with_no_client_auth(),
+        Some(files) => builder
+            .with_client_auth_cert(
+                read_chain(&files.certificate)?,
+                read_key(&files.private_key)?,
+            )
+            .map_err(TlsError::Unusable)?,
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| TlsError::Authorities {
+                path: path.to_owned(),
+                why: error.to_string(),
+            })?;
+    }
+    Ok(roots)
+}
+
+fn system_authorities() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _ignored) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(TlsError::NoAuthorities);
+    }
+    Ok(roots)
+}
+
+/// Believes everybody's certificate, but not that they have a key which they have not.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
