@@ -23,6 +23,10 @@ if [ "${1:-test}" = test ]; then
     lacks ip iproute2
     lacks sysctl procps
     lacks tcpdump tcpdump
+    lacks openssl openssl
+    # A module of Kamailio, somewhere under the machine's own library directory.
+    ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 ||
+        packages="$packages kamailio-tls-modules"
     # A library: the oracle of the SRTP tests.
     [ -e /usr/include/srtp2/srtp.h ] || packages="$packages libsrtp2-dev"
 fi

@@ -1,6 +1,6 @@
 // A SIP telephone on the carrier's side: baresip, controlled over ctrl_tcp.
 
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { forward } from './forward.mjs';
 import { DOMAIN, ENDPOINTS } from './kamailio.mjs';
@@ -22,6 +22,9 @@ const MODULES = [
 ];
 
 const CONTROL_PORT = 4444;
+
+// Its module sndfile has 128 bytes for the path of a recording, and cuts what is longer.
+const RECORDING_PATH_MAX = 127;
 
 class Telephone {
   constructor(child, socket, recordings) {
@@ -94,6 +97,12 @@ class Telephone {
     });
   }
 
+  /** Forgets the events and the sound of calls that are over. */
+  forget() {
+    this.events = [];
+    for (const file of readdirSync(this.recordings)) rmSync(join(this.recordings, file));
+  }
+
   /** Digits received so far. */
   digits() {
     return this.eventsOf('CALL_DTMF_START')
@@ -143,6 +152,8 @@ export async function baresip(scope, namespace, options = {}) {
   const name = `baresip-${user}`;
   const directory = join(scope.directory, name);
   const recordings = join(directory, 'recordings');
+  const longest = join(recordings, 'dump-2026-01-01-00-00-00-dec.wav');
+  if (longest.length > RECORDING_PATH_MAX) throw new Error(`too long for baresip: ${longest}`);
   mkdirSync(recordings, { recursive: true });
   const rateHz = codecs.startsWith('G722') ? 16_000 : 8_000;
   const tone = writeTone(join(directory, 'tone.wav'), { frequencyHz: toneHz, seconds: 60, rateHz });

@@ -30,7 +30,20 @@ const STRONGER = [
 ].join(', ');
 const STRONGER_CHALLENGE = `append_to_reply("WWW-Authenticate: Digest ${STRONGER}\\r\\n");`;
 
-function configuration({ challengeInvites, noAnswerMs, path }) {
+/** Ports that the carrier listens on, by transport; on that of UDP whatever the transport. */
+export const PORTS = { udp: 5060, tcp: 5060, tls: 5061 };
+
+// Both ends show a certificate, and both look at the other's.
+const tlsProfile = (name, { certificate, privateKey, authorities }) => `[${name}:default]
+method = TLSv1.2+
+certificate = ${certificate}
+private_key = ${privateKey}
+ca_list = ${authorities}
+verify_certificate = yes
+require_certificate = yes
+`;
+
+function configuration({ challengeInvites, noAnswerMs, path, transport, tlsFile }) {
   const passwords = Object.entries(USERS)
     .map(([user, password]) => `  if ($au == "${user}") { $var(password) = "${password}"; }`)
     .join('\n');
@@ -49,8 +62,10 @@ log_stderror=yes
 log_prefix="$ci "
 fork=yes
 children=2
-disable_tcp=yes
 listen=udp:${ADDRESS.carrier}:5060
+${transport === 'udp' ? 'disable_tcp=yes' : `tcp_children=2
+listen=${transport}:${ADDRESS.carrier}:${PORTS[transport]}`}
+${transport === 'tls' ? 'enable_tls=yes' : ''}
 alias="${DOMAIN}"
 server_signature=no
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/:/usr/lib/aarch64-linux-gnu/kamailio/modules/"
@@ -66,6 +81,7 @@ loadmodule "siputils.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
+${tlsFile ? `loadmodule "tls.so"\nmodparam("tls", "config", "${tlsFile}")` : ''}
 
 modparam("tm", "fr_inv_timer", ${noAnswerMs})
 modparam("tm", "restart_fr_on_each_reply", 0)
@@ -78,7 +94,7 @@ modparam("auth", "qop", "auth")
 ${path ? PATH_PARAMETERS : ''}
 
 request_route {
-  xlog("L_NOTICE", "carrier: $rm $ru from $si:$sp\\n");
+  xlog("L_NOTICE", "carrier: $rm $ru from $si:$sp over $pr\\n");
   if (!mf_process_maxfwd_header("10")) {
     sl_send_reply("483", "Too Many Hops");
     exit;
@@ -146,28 +162,35 @@ route[RELAY] {
 }
 
 onreply_route {
-  xlog("L_NOTICE", "carrier: reply $rs $rr to $rm from $si:$sp\\n");
+  xlog("L_NOTICE", "carrier: reply $rs $rr to $rm from $si:$sp over $pr\\n");
 }
 `;
 }
 
 /**
  * Starts the carrier's registrar and proxy.
- * @param {{challengeInvites?: boolean, noAnswerMs?: number, path?: boolean}} options `noAnswerMs` is how long a
- *   call may ring before the carrier answers 408; with `path`, its registrar knows Path and it
- *   challenges with SHA-256 first.
+ * @param {{challengeInvites?: boolean, noAnswerMs?: number, path?: boolean,
+ *   transport?: 'udp' | 'tcp' | 'tls', log?: string,
+ *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `noAnswerMs` is
+ *   how long a call may ring before the carrier answers 408; with `path`, its registrar knows Path
+ *   and it challenges with SHA-256 first; `transport` is what it listens for beside UDP.
  */
 export async function kamailio(scope, namespace, options = {}) {
   const file = join(scope.directory, 'kamailio.cfg');
-  writeFileSync(file, configuration({ challengeInvites: true, noAnswerMs: 60_000, ...options }));
+  const { transport = 'udp', tls, log = 'kamailio' } = options;
+  const tlsFile = tls && join(scope.directory, 'kamailio_tls.cfg');
+  if (tls) writeFileSync(tlsFile, tlsProfile('server', tls) + tlsProfile('client', tls));
+  const defaults = { challengeInvites: true, noAnswerMs: 60_000 };
+  writeFileSync(file, configuration({ ...defaults, ...options, transport, tlsFile }));
   const child = start({
     namespace,
     name: 'kamailio',
     command: 'kamailio',
     args: ['-f', file, '-DD', '-E', '-m', '32', '-M', '4', '-Y', scope.directory],
-    logFile: scope.logFile('kamailio'),
+    logFile: scope.logFile(log),
   });
   scope.defer(() => child.stop());
-  await child.waitForPort('udp', 5060);
+  await child.waitForPort('udp', PORTS.udp);
+  if (transport !== 'udp') await child.waitForPort('tcp', PORTS[transport]);
   return child;
 }

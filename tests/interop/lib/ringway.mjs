@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DOMAIN } from './kamailio.mjs';
+import { DOMAIN, PORTS } from './kamailio.mjs';
 import { ADDRESS } from './namespaces.mjs';
 import { start } from './process.mjs';
 
@@ -15,11 +15,26 @@ export const PHONE = `https://${ADDRESS.edgeToBrowser}:8443/`;
 /** Address of the web phone that {@link demo} serves. */
 export const DEMO_PHONE = 'http://127.0.0.1:8080/';
 
-function configuration({ codecs, silentAfterSeconds, registration }) {
+/** Lines of [sip] and [[trunk]] for the transport to the carrier. */
+function transportLines(transport, tls) {
+  if (transport === 'udp') return { sip: '', trunk: '' };
+  const sip = [`listen_${transport} = "${ADDRESS.edgeToCarrier}:${PORTS[transport]}"`];
+  const trunk = [`transport = "${transport}"`];
+  if (transport === 'tls') {
+    sip.push(`certificate = "${tls.certificate}"`, `private_key = "${tls.privateKey}"`);
+    sip.push(`client_ca = "${tls.authorities}"`);
+    trunk.push(`ca = "${tls.authorities}"`);
+  }
+  return { sip: sip.join('\n'), trunk: trunk.join('\n') };
+}
+
+function configuration({ codecs, silentAfterSeconds, registration, transport, tls }) {
+  const { sip, trunk } = transportLines(transport, tls);
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
 [sip]
 listen = "${ADDRESS.edgeToCarrier}:5060"
+${sip}
 [media]
 browser_bind = "${ADDRESS.edgeToBrowser}"
 trunk_bind = "${ADDRESS.edgeToCarrier}"
@@ -30,7 +45,8 @@ silent_after_s = ${silentAfterSeconds}
 level = "debug"
 [[trunk]]
 name = "carrier"
-target = "${ADDRESS.carrier}:5060"
+target = "${ADDRESS.carrier}:${PORTS[transport]}"
+${trunk}
 domain = "${DOMAIN}"
 codecs = ${JSON.stringify(codecs)}
 [[realm]]
@@ -62,10 +78,17 @@ async function run(scope, namespace, args, port) {
   return child;
 }
 
-/** Ringway on the edge between the browser's and the carrier's network. */
+/**
+ * Ringway on the edge between the browser's and the carrier's network.
+ * @param {{codecs?: string[], silentAfterSeconds?: number, registration?: string,
+ *   transport?: 'udp' | 'tcp' | 'tls',
+ *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `transport` and
+ *   `tls` are those of the trunk and of the listener beside UDP.
+ */
 export function gateway(scope, namespace, options = {}) {
   const file = join(scope.directory, 'ringway.toml');
-  const text = configuration({ codecs: ['PCMU', 'PCMA'], silentAfterSeconds: 60, registration: 'contact', ...options });
+  const defaults = { silentAfterSeconds: 60, registration: 'contact', transport: 'udp' };
+  const text = configuration({ codecs: ['PCMU', 'PCMA'], ...defaults, ...options });
   writeFileSync(file, text);
   return run(scope, namespace, ['--config', file], 8443);
 }

@@ -21,14 +21,14 @@ export const CARRIER_HZ = 1000;
 export async function carrierWorld(scope, options = {}) {
   const networks = threeNetworks();
   scope.defer(networks.remove);
-  await kamailio(scope, networks.carrier, options.carrier);
+  const carrier = await kamailio(scope, networks.carrier, options.carrier);
   const wire = await capture(scope, networks.carrier, 'to-edge');
   const ringway = await gateway(scope, networks.edge, options.gateway);
   const microphone = writeTone(join(scope.directory, 'microphone.wav'), {
     frequencyHz: BROWSER_HZ,
   });
   const browser = await chromium(scope, networks.browser, { microphone });
-  return { networks, wire, ringway, browser };
+  return { networks, carrier, wire, ringway, browser };
 }
 
 /** As {@link carrierWorld}, with the web phone open and alice logged in. */

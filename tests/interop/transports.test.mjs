@@ -1,0 +1,198 @@
+// A carrier over TCP and over TLS: Kamailio, which opens connections of its own to ringway, too.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { authority } from './lib/authority.mjs';
+import { baresip } from './lib/baresip.mjs';
+import { waitForTone } from './lib/browser.mjs';
+import { DOMAIN, kamailio, PORTS, USERS } from './lib/kamailio.mjs';
+import { ADDRESS, threeNetworks } from './lib/namespaces.mjs';
+import { gateway } from './lib/ringway.mjs';
+import { interop } from './lib/scope.mjs';
+import { sipClient } from './lib/sip_client.mjs';
+import { BROWSER_HZ, CARRIER_HZ, carrierWorldWithAlice } from './lib/world.mjs';
+
+const OFFER = new URL('../fixtures/chromium_offer_audio.sdp', import.meta.url);
+
+/** How the carrier's log says that a request has come. */
+const REQUEST_AT_CARRIER = /carrier: (REGISTER|INVITE) /;
+
+/** What both ends are told of a transport; over TLS each has a certificate, and asks for one. */
+function optionsOf(scope, transport) {
+  if (transport !== 'tls') return { carrier: { transport }, gateway: { transport } };
+  const root = authority(scope, 'authority');
+  const tls = (name) => ({ ...root.sign(name), authorities: root.certificate });
+  return {
+    carrier: { transport, tls: tls(DOMAIN) },
+    gateway: { transport, tls: tls(`IP:${ADDRESS.edgeToCarrier}`) },
+  };
+}
+
+/** Alice at the carrier over this transport, whose telephone speaks UDP. */
+async function worldOver(scope, transport) {
+  const options = optionsOf(scope, transport);
+  const world = await carrierWorldWithAlice(scope, options);
+  const telephone = await baresip(scope, world.networks.carrier, { toneHz: CARRIER_HZ });
+  return { ...world, options, telephone };
+}
+
+/** Where ringway's requests of these methods came from, as the carrier's log says it. */
+function sourcesOf(carrier, transport, methods) {
+  const line = /carrier: (\S+) \S+ from (\S+):(\d+) over (\w+)/g;
+  const sources = [...carrier.output.matchAll(line)]
+    .map(([, method, from, port, over]) => ({ method, from, port, over }))
+    .filter(({ from }) => from === ADDRESS.edgeToCarrier);
+  assert.deepEqual(sources.filter(({ over }) => over !== transport), []);
+  const seen = new Set(sources.map(({ method }) => method));
+  for (const method of methods) assert.ok(seen.has(method), `${method} is not among ${[...seen]}`);
+  return new Set(sources.map(({ port }) => port));
+}
+
+/** Requests and responses never took the way that works without any configuration. */
+function assertNoSipOverUdp(wire) {
+  const sip = wire
+    .datagrams()
+    .filter(({ payload }) => /^(SIP\/2\.0 |[A-Z]+ sips?:)/.test(payload.toString('latin1', 0, 20)));
+  assert.deepEqual(sip.map(({ payload }) => payload.toString('latin1', 0, 60)), []);
+}
+
+const hearEachOther = (page, telephone) =>
+  Promise.all([telephone.waitForTone(BROWSER_HZ), waitForTone(page, CARRIER_HZ)]);
+
+for (const transport of ['tcp', 'tls']) {
+  interop(`calls_both_ways_over_${transport}`, async (scope) => {
+    const { page, phone, telephone, carrier, wire } = await worldOver(scope, transport);
+    await phone.dial('2000');
+    await phone.waitForCall('in-call');
+    await telephone.waitFor('CALL_ESTABLISHED');
+    await hearEachOther(page, telephone);
+    await phone.hangUp();
+    await telephone.waitFor('CALL_CLOSED');
+    await phone.waitForCall('ended');
+
+    telephone.forget();
+    await telephone.dial('alice');
+    await phone.waitForCall('incoming');
+    await phone.answer();
+    await phone.waitForCall('in-call');
+    await telephone.waitFor('CALL_ESTABLISHED');
+    await hearEachOther(page, telephone);
+    await telephone.hangup();
+    assert.equal((await phone.waitForCall('ended')).cause, 'terminated');
+
+    // Registration and calls, all on the one connection that ringway opened.
+    const sources = sourcesOf(carrier, transport, ['REGISTER', 'INVITE', 'ACK', 'BYE']);
+    assert.equal(sources.size, 1, [...sources].join(' '));
+    // The carrier's requests came on another, to the listener that our Contact names.
+    const listener = `${ADDRESS.edgeToCarrier}:${PORTS[transport]}`;
+    assert.ok(carrier.output.includes(`reply 200 OK to BYE from ${listener} over ${transport}`));
+    assertNoSipOverUdp(wire);
+  });
+
+  interop(`restart_mid_call_over_${transport}`, async (scope) => {
+    const world = await worldOver(scope, transport);
+    const { page, phone, telephone, carrier, networks, options } = world;
+    await phone.dial('2000');
+    await phone.waitForCall('in-call');
+    await telephone.waitFor('CALL_ESTABLISHED');
+    const [before] = sourcesOf(carrier, transport, ['REGISTER', 'INVITE', 'ACK']);
+    await carrier.stop();
+    const log = 'kamailio-again';
+    const again = await kamailio(scope, networks.carrier, { ...options.carrier, log });
+
+    // The call has outlived it, and its BYE finds the way.
+    assert.equal((await phone.call()).state, 'in-call');
+    await phone.hangUp();
+    await telephone.waitFor('CALL_CLOSED');
+    await phone.waitForCall('ended');
+    const sources = sourcesOf(again, transport, ['BYE']);
+    assert.ok(!sources.has(before), `${before} is the port of the connection that ended`);
+
+    telephone.forget();
+    await phone.dial('2000');
+    await phone.waitForCall('in-call');
+    await phone.hangUp();
+    await telephone.waitFor('CALL_CLOSED');
+
+    // The carrier has forgotten who is there; once it knows, it connects again, too.
+    telephone.forget();
+    await page.reload({ waitUntil: 'load' });
+    await phone.logIn('alice', USERS.alice, DOMAIN);
+    await phone.waitForRegistration('registered');
+    await telephone.dial('alice');
+    await phone.waitForCall('incoming');
+    await phone.answer();
+    await telephone.waitFor('CALL_ESTABLISHED');
+    await hearEachOther(page, telephone);
+    await phone.hangUp();
+    await telephone.waitFor('CALL_CLOSED');
+    assertNoSipOverUdp(world.wire);
+  });
+}
+
+/** A carrier, ringway, and alice's SIP stack without a browser. */
+async function smallWorld(scope, options) {
+  const networks = threeNetworks();
+  scope.defer(networks.remove);
+  const carrier = await kamailio(scope, networks.carrier, options.carrier);
+  const ringway = await gateway(scope, networks.edge, options.gateway);
+  const alice = await sipClient(scope, networks.browser, 'alice', USERS.alice);
+  return { networks, carrier, ringway, alice };
+}
+
+/** The status line that a REGISTER is answered with. */
+const registering = async (alice) => (await alice.register()).response.split('\r\n', 1)[0];
+
+interop('a_carrier_that_was_away_is_reached_once_it_is_back', async (scope) => {
+  const options = optionsOf(scope, 'tcp');
+  const { alice, carrier, networks } = await smallWorld(scope, options);
+  assert.match(await registering(alice), /^SIP\/2\.0 200/);
+  await carrier.stop();
+  const before = Date.now();
+  assert.match(await registering(alice), /^SIP\/2\.0 503/);
+  // Nobody listens, and that is known at once: no timer has to run out.
+  assert.ok(Date.now() - before < 3_000, `${Date.now() - before} ms`);
+  await kamailio(scope, networks.carrier, { ...options.carrier, log: 'kamailio-again' });
+  assert.match(await registering(alice), /^SIP\/2\.0 200/);
+});
+
+/** Alice calls the telephone; gives the status line of the final response. */
+async function calling(alice) {
+  const extra = [`Contact: ${alice.contact}`, 'Content-Type: application/sdp'];
+  const offer = readFileSync(OFFER, 'utf8');
+  const { response, callId } = await alice.request('INVITE', `sip:2000@${DOMAIN}`, extra, offer);
+  assert.match(response, /^SIP\/2\.0 100/);
+  return (await alice.take('SIP/2.0 ', callId)).split('\r\n', 1)[0];
+}
+
+interop('certificate_of_an_unknown_authority', async (scope) => {
+  const options = optionsOf(scope, 'tls');
+  // The carrier would take us.
+  const theirs = authority(scope, 'unknown').sign(DOMAIN);
+  Object.assign(options.carrier.tls, theirs);
+  const { alice, carrier, ringway } = await smallWorld(scope, options);
+  assert.match(await registering(alice), /^SIP\/2\.0 503/);
+  // Who is not registered may not call.
+  assert.match(await calling(alice), /^SIP\/2\.0 403/);
+  assert.match(ringway.output, /no TLS with a carrier.*UnknownIssuer/);
+  assert.doesNotMatch(carrier.output, REQUEST_AT_CARRIER);
+});
+
+interop('certificate_of_another_host_after_a_restart', async (scope) => {
+  const root = authority(scope, 'known');
+  const tls = (name) => ({ ...root.sign(name), authorities: root.certificate });
+  const carrierWith = (name) => ({ transport: 'tls', tls: tls(name) });
+  const { alice, carrier, ringway, networks } = await smallWorld(scope, {
+    carrier: carrierWith(DOMAIN),
+    gateway: { transport: 'tls', tls: tls(`IP:${ADDRESS.edgeToCarrier}`) },
+  });
+  assert.match(await registering(alice), /^SIP\/2\.0 200/);
+  assert.match(carrier.output, REQUEST_AT_CARRIER);
+  await carrier.stop();
+  const another = { ...carrierWith('another.test'), log: 'kamailio-another' };
+  const impostor = await kamailio(scope, networks.carrier, another);
+  assert.match(await calling(alice), /^SIP\/2\.0 503/);
+  assert.match(await registering(alice), /^SIP\/2\.0 503/);
+  assert.match(ringway.output, /no TLS with a carrier.*not valid for name/);
+  assert.doesNotMatch(impostor.output, REQUEST_AT_CARRIER);
+});
