@@ -1,10 +1,13 @@
 // A carrier over TCP and over TLS: Kamailio, which opens connections of its own to ringway, too.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
 import { authority } from './lib/authority.mjs';
 import { baresip } from './lib/baresip.mjs';
 import { waitForTone } from './lib/browser.mjs';
+import { forward } from './lib/forward.mjs';
 import { DOMAIN, kamailio, PORTS, USERS } from './lib/kamailio.mjs';
 import { ADDRESS, threeNetworks } from './lib/namespaces.mjs';
 import { gateway } from './lib/ringway.mjs';
@@ -21,10 +24,10 @@ const REQUEST_AT_CARRIER = /carrier: (REGISTER|INVITE) /;
 function optionsOf(scope, transport) {
   if (transport !== 'tls') return { carrier: { transport }, gateway: { transport } };
   const root = authority(scope, 'authority');
-  const tls = (name) => ({ ...root.sign(name), authorities: root.certificate });
+  const signed = (name) => ({ ...root.sign(name), authorities: root.certificate });
   return {
-    carrier: { transport, tls: tls(DOMAIN) },
-    gateway: { transport, tls: tls(`IP:${ADDRESS.edgeToCarrier}`) },
+    carrier: { transport, tls: signed(DOMAIN) },
+    gateway: { transport, tls: signed(`IP:${ADDRESS.edgeToCarrier}`) },
   };
 }
 
@@ -180,11 +183,11 @@ interop('certificate_of_an_unknown_authority', async (scope) => {
 
 interop('certificate_of_another_host_after_a_restart', async (scope) => {
   const root = authority(scope, 'known');
-  const tls = (name) => ({ ...root.sign(name), authorities: root.certificate });
-  const carrierWith = (name) => ({ transport: 'tls', tls: tls(name) });
+  const signed = (name) => ({ ...root.sign(name), authorities: root.certificate });
+  const carrierWith = (name) => ({ transport: 'tls', tls: signed(name) });
   const { alice, carrier, ringway, networks } = await smallWorld(scope, {
     carrier: carrierWith(DOMAIN),
-    gateway: { transport: 'tls', tls: tls(`IP:${ADDRESS.edgeToCarrier}`) },
+    gateway: { transport: 'tls', tls: signed(`IP:${ADDRESS.edgeToCarrier}`) },
   });
   assert.match(await registering(alice), /^SIP\/2\.0 200/);
   assert.match(carrier.output, REQUEST_AT_CARRIER);
@@ -195,4 +198,53 @@ interop('certificate_of_another_host_after_a_restart', async (scope) => {
   assert.match(await registering(alice), /^SIP\/2\.0 503/);
   assert.match(ringway.output, /no TLS with a carrier.*not valid for name/);
   assert.doesNotMatch(impostor.output, REQUEST_AT_CARRIER);
+});
+
+/** What OPTIONS from the carrier's network is answered with, over OpenSSL with these files. */
+async function asking(listener, root, files) {
+  const read = (path) => path && readFileSync(path);
+  const socket = tls.connect({
+    socket: listener.connect(),
+    host: ADDRESS.edgeToCarrier,
+    ca: readFileSync(root.certificate),
+    cert: read(files.certificate),
+    key: read(files.privateKey),
+  });
+  const lines = [
+    `OPTIONS sip:${ADDRESS.edgeToCarrier}:${PORTS.tls};transport=tls SIP/2.0`,
+    `Via: SIP/2.0/TLS ${ADDRESS.carrier}:${PORTS.tls};branch=z9hG4bKoptions`,
+    'Max-Forwards: 70',
+    `To: <sip:${ADDRESS.edgeToCarrier}>`,
+    `From: <sip:${DOMAIN}>;tag=options`,
+    'Call-ID: options',
+    'CSeq: 1 OPTIONS',
+    'Content-Length: 0',
+  ];
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  try {
+    const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(5_000) });
+    return String(data).split('\r\n', 1)[0];
+  } catch (error) {
+    return error.code;
+  } finally {
+    socket.destroy();
+  }
+}
+
+interop('listener_takes_certificates_of_its_client_ca_only', async (scope) => {
+  const root = authority(scope, 'known');
+  const ours = { ...root.sign(`IP:${ADDRESS.edgeToCarrier}`), authorities: root.certificate };
+  const networks = threeNetworks();
+  scope.defer(networks.remove);
+  const ringway = await gateway(scope, networks.edge, { transport: 'tls', tls: ours });
+  const { edgeToCarrier } = ADDRESS;
+  const listener = await forward(scope, networks.carrier, edgeToCarrier, PORTS.tls);
+  assert.match(await asking(listener, root, root.sign(DOMAIN)), /^SIP\/2\.0 200/);
+  const stranger = authority(scope, 'unknown').sign(DOMAIN);
+  for (const files of [{}, stranger]) {
+    const refused = await asking(listener, root, files);
+    assert.match(refused, /^ERR_SSL_|^ECONNRESET$/);
+  }
+  assert.match(ringway.output, /no TLS on the trunk side.*peer sent no certificates/);
+  assert.match(ringway.output, /no TLS on the trunk side.*UnknownIssuer/);
 });
