@@ -43,6 +43,7 @@ use crate::engine::output::CallBegan;
 use crate::sdp::{MediaRoute, OfferPlan, RemoteDescription};
 use crate::sip::Message;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
+use crate::trunk::Attempt;
 
 /// Names a call inside the brain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +96,8 @@ pub(crate) struct Call {
     pub(crate) port_attempts: u8,
     /// A flow that could not be opened, and was not replaced by another.
     pub(crate) refused: Option<FlowId>,
+    /// Our INVITE to the callee without its Via, while it can be sent to other targets.
+    pub(crate) onward: Option<Message>,
     /// The transaction of our INVITE to the callee.
     pub(crate) callee_invite: Option<ClientTransactionId>,
     /// An offer of one leg that the other has not answered yet.
@@ -123,6 +126,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The ways to the trunk that is called.
+    pub(crate) fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.outgoing.as_mut()?.attempt.as_mut()
+    }
+
     pub(crate) fn leg(&self, party: Party) -> Option<&Leg> {
         match party {
             Party::Caller => Some(&self.caller),

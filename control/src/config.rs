@@ -23,6 +23,7 @@ mod host_port;
 mod proxies;
 mod secret;
 mod sip;
+mod target;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -43,6 +44,7 @@ pub use host_port::HostPort;
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
+pub use target::{Hop, TargetConfig};
 pub use token::{TokenConfig, TokenKey, TokenRequired};
 pub use web::{Certificate, HostCertificate, Origins, WebConfig, WebListener};
 
@@ -159,11 +161,16 @@ pub struct TrunkConfig {
     pub transport: Transport,
     /// What its certificate is checked against; only for TLS.
     pub trust: Trust,
-    /// Its host and port; the default port is 5060, over TLS 5061.
-    pub target: HostPort,
-    /// The next hop that requests are sent to, when that is not `target`.
+    /// Where it is, at least one place; the default port is 5060, over TLS 5061.
+    pub targets: Vec<TargetConfig>,
+    /// The next hop that requests are sent to, when that is not a target.
     pub route: Option<HostPort>,
-    /// Host of From and To towards it. Default: the host of `target`.
+    /// How long a target may leave an INVITE without any answer before the next one is tried, at
+    /// most 32 s, which the last one has (timer B). Default 6 s.
+    pub failover_after: Duration,
+    /// How long a target that did not answer is tried after all others. Default 30 s.
+    pub down_for: Duration,
+    /// Host of From and To towards it. Default: the host of the first target.
     pub domain: String,
     /// Audio codecs that it may be offered, as in `rtpmap`. Default: all of
     /// [`CODECS`].
@@ -174,10 +181,11 @@ pub struct TrunkConfig {
     pub telephone_event: bool,
     /// What holds for calls through it.
     pub calls: CallPolicy,
-    /// Where requests go: `route`, else `target`, resolved. Empty only before
-    /// [`Config::resolve`], for a host that is a name.
-    pub addresses: Vec<SocketAddr>,
-    /// IP addresses that requests of this trunk are accepted from: those of `target` and `route`.
+    /// Where requests go: `route`, else the targets, resolved. Without those whose host is a name
+    /// before [`Config::resolve`].
+    pub hops: Vec<Hop>,
+    /// IP addresses that requests of this trunk are accepted from: those of all targets and of
+    /// `route`.
     pub sources: Vec<IpAddr>,
 }
 
@@ -354,13 +362,7 @@ impl Config {
         resolver: &dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
     ) -> Result<(), ConfigError> {
         for trunk in &mut self.trunks {
-            let target = trunk.target.resolve(resolver)?;
-            let route = trunk
-                .route
-                .as_ref()
-                .map(|route| route.resolve(resolver))
-                .transpose()?;
-            trunk.set_addresses(target, route);
+            trunk.set_hops(&|place| place.resolve(resolver))?;
         }
         Ok(())
     }
@@ -420,19 +422,5 @@ impl PortRange {
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
-    }
-}
-
-impl TrunkConfig {
-    fn set_addresses(&mut self, target: Vec<SocketAddr>, route: Option<Vec<SocketAddr>>) {
-        let mut sources: Vec<IpAddr> = target
-            .iter()
-            .chain(route.iter().flatten())
-            .map(SocketAddr::ip)
-            .collect();
-        sources.sort_unstable();
-        sources.dedup();
-        self.sources = sources;
-        self.addresses = route.unwrap_or(target);
     }
 }

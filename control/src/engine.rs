@@ -10,6 +10,7 @@ pub mod input;
 pub mod output;
 mod proxy;
 mod routing;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::sip::transaction::{
     ClientTransactionId, ServerTransactionId, TimerConfig, TransactionEvent, Transactions,
 };
 use crate::token::Tokens;
-use crate::trunk::trunk_of_peer;
+use crate::trunk::{Trunks, trunk_of_peer};
 
 /// What the brain needs to know before it starts.
 #[derive(Debug)]
@@ -115,6 +116,7 @@ impl Engine {
         let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
         let context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
+            trunks: Trunks::new(Arc::clone(&config)),
             config,
             transactions,
             random,
@@ -397,9 +399,21 @@ impl Engine {
             }
             // A late answer of a fork or of a call that is over: without a dialog there is
             // nobody to acknowledge it for.
-            TransactionEvent::StrayResponse { .. } | TransactionEvent::ServerTimeout { .. } => {}
-            TransactionEvent::Timeout { transaction } => self.failed(now, transaction, 408),
-            TransactionEvent::TransportFailed { transaction } => self.failed(now, transaction, 503),
+            TransactionEvent::StrayResponse { peer, message } => {
+                self.calls.stray_answer(context, now, peer, &message);
+            }
+            TransactionEvent::ServerTimeout { .. } => {}
+            TransactionEvent::Timeout {
+                transaction,
+                silent,
+            } => {
+                self.note_silence(now, silent);
+                self.failed(now, transaction, 408);
+            }
+            TransactionEvent::TransportFailed { transaction, peer } => {
+                self.note_silence(now, peer);
+                self.failed(now, transaction, 503);
+            }
             TransactionEvent::ServerTransportFailed { transaction } => {
                 self.request_gone(now, transaction);
             }
@@ -416,6 +430,7 @@ impl Engine {
         peer: Peer,
         response: &Message,
     ) {
+        self.note_answer(now, peer, response);
         let context = &mut self.context;
         // Answers to our BYEs and CANCELs end here: nobody waits for them.
         let is_known = self

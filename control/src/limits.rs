@@ -147,6 +147,12 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 pub const SOURCES_MAX: usize = 100_000;
 /// Largest SIP datagram: all that UDP can carry.
 pub const SIP_DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Targets of one trunk in the configuration; more are refused at the start.
+pub const TARGETS_PER_TRUNK_MAX: usize = 16;
+/// Targets that one call tries, one after the other.
+pub const ATTEMPTS_MAX: usize = 8;
+/// Longest pause that a carrier's Retry-After is believed to ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// TCP and TLS connections of the trunk side at a time, those that carriers opened and ours.
 /// Beyond it, new ones are closed, and requests that need one fail at once.
 pub const STREAMS_MAX: usize = 2048;

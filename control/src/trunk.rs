@@ -1,9 +1,24 @@
-//! A carrier, as the brain sees it: who may speak for it, and where requests to it go.
+//! Carriers, as the brain sees them: who may speak for them, where requests to them go, and which
+//! of their targets are alive.
+//!
+//! A request goes to the best target (`select`, `health`). A call tries them one after the other
+//! ([`Attempt`]): after a connection that cannot be had, silence, or a 503, and after nothing else
+//! (RFC 3263 section 4.3).
 
+pub mod health;
+pub mod select;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::config::{Config, TrunkConfig};
+use self::health::{Condition, Failure, Health};
+use self::select::Rank;
+
+use crate::config::{Config, Hop, TrunkConfig};
 use crate::engine::input::Peer;
+use crate::limits::ATTEMPTS_MAX;
 use crate::sdp::CodecPolicy;
 use crate::sip::Transport;
 
@@ -26,29 +41,21 @@ pub fn is_source(trunk: &TrunkConfig, peer: Peer) -> bool {
     secure && trunk.sources.contains(&address.ip().to_canonical())
 }
 
-/// Where requests to a trunk are sent. `None` for a trunk that has no address.
-#[must_use]
-pub fn peer(trunk: &TrunkConfig) -> Option<Peer> {
-    let address = trunk.addresses.first()?;
-    Some(Peer::of_trunk(trunk.transport, *address))
-}
-
 /// The trunk that a connection can be opened to, and the name that its certificate must have: the
-/// host that the trunk is configured with, or, where that is an address, its domain (RFC 5922
-/// section 7.3).
+/// host that the target is configured with, or, where that is an address, the trunk's domain (RFC
+/// 5922 section 7.3).
 #[must_use]
 pub fn server_of(config: &Config, peer: Peer) -> Option<(usize, String)> {
     let (transport, address) = peer.on_trunk_side()?;
-    let is_target =
-        |trunk: &TrunkConfig| trunk.transport == transport && trunk.addresses.contains(&address);
-    let index = config.trunks.iter().position(is_target)?;
-    let trunk = config.trunks.get(index)?;
-    let host = &trunk.route.as_ref().unwrap_or(&trunk.target).host;
-    let name = match host.parse::<IpAddr>() {
-        Ok(_) => &trunk.domain,
-        Err(_) => host,
-    };
-    Some((index, name.clone()))
+    config.trunks.iter().enumerate().find_map(|(index, trunk)| {
+        let is_it = |hop: &&Hop| trunk.transport == transport && hop.address == address;
+        let host = &trunk.hops.iter().find(is_it)?.place.host;
+        let name = match host.parse::<IpAddr>() {
+            Ok(_) => &trunk.domain,
+            Err(_) => host,
+        };
+        Some((index, name.clone()))
+    })
 }
 
 /// What a trunk may be offered.
@@ -64,5 +71,237 @@ pub fn codec_policy(trunk: &TrunkConfig) -> CodecPolicy {
         video,
         telephone_event: trunk.telephone_event,
         ..CodecPolicy::trunk()
+    }
+}
+
+/// The ways to one trunk that are left to a call, best first.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    peers: VecDeque<Peer>,
+    failover_after: Duration,
+    has_answered: bool,
+    is_ringing: bool,
+    failed_with: Option<u16>,
+}
+
+impl Attempt {
+    /// Takes the next way. `None` if there is none left.
+    pub fn take(&mut self) -> Option<Peer> {
+        self.has_answered = false;
+        self.is_ringing = false;
+        self.peers.pop_front()
+    }
+
+    /// True if another way is left.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
+    /// How long the way that was taken may be silent. `None` for the last one, which has timer B.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        self.has_more().then_some(self.failover_after)
+    }
+
+    /// The way that was taken has answered with this status.
+    pub fn heard(&mut self, status: u16) {
+        self.has_answered = true;
+        self.is_ringing |= (101..200).contains(&status);
+    }
+
+    /// May another way be tried after this failure? Not once it rings: the caller has heard of
+    /// it. Nor after the 408 of a target that has answered.
+    #[must_use]
+    pub fn may_go_on(&self, status: u16) -> bool {
+        let is_silent = status == 408 && !self.has_answered;
+        self.has_more() && !self.is_ringing && (is_silent || status == 503)
+    }
+
+    /// Notes how a way failed, and returns the status that is said of all so far: the latest of
+    /// the lowest class, and 6xx always (RFC 3261 section 16.7).
+    pub fn note(&mut self, status: u16) -> u16 {
+        let best = match self.failed_with {
+            Some(best) if status < 600 && best / 100 < status / 100 => best,
+            Some(_) | None => status,
+        };
+        self.failed_with = Some(best);
+        best
+    }
+}
+
+/// A target whose condition has changed, as logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// Name of the trunk.
+    pub trunk: String,
+    /// The target.
+    pub peer: Peer,
+    /// How it is now.
+    pub condition: Condition,
+}
+
+/// What is known of the targets of all trunks.
+#[derive(Debug)]
+pub struct Trunks {
+    config: Arc<Config>,
+    /// Of targets only, by trunk: as many as the configuration has.
+    health: BTreeMap<(usize, Peer), Health>,
+}
+
+impl Trunks {
+    /// All targets are up.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        let health = BTreeMap::new();
+        Self { config, health }
+    }
+
+    /// The ways that a call to a trunk can take, best first: those that are up, then those that
+    /// are down; without those that have asked for a pause. `user` names whose call it is: a
+    /// user's requests meet at one target while it is up.
+    #[must_use]
+    pub fn route(&self, now: Instant, trunk: usize, user: &str) -> Attempt {
+        let mut ways: Vec<(Condition, &Hop, Peer)> = Vec::new();
+        let config = self.config.trunks.get(trunk);
+        for (config, hop) in config
+            .iter()
+            .flat_map(|c| c.hops.iter().map(move |h| (c, h)))
+        {
+            let peer = Peer::of_trunk(config.transport, hop.address);
+            let condition = self.condition(now, (trunk, peer));
+            let is_new = ways.iter().all(|(_, _, other)| *other != peer);
+            if is_new && condition != Condition::Refuses {
+                ways.push((condition, hop, peer));
+            }
+        }
+        let rank = |(_, hop, _): &(Condition, &Hop, Peer)| Rank {
+            priority: hop.priority,
+            weight: hop.weight,
+        };
+        select::order(&mut ways, user, rank, |(_, hop, _)| hop.place.to_string());
+        // Stable: the order of those that are up stays.
+        ways.sort_by_key(|(condition, _, _)| *condition);
+        ways.truncate(ATTEMPTS_MAX);
+        Attempt {
+            peers: ways.into_iter().map(|(_, _, peer)| peer).collect(),
+            failover_after: config.map(|c| c.failover_after).unwrap_or_default(),
+            has_answered: false,
+            is_ringing: false,
+            failed_with: None,
+        }
+    }
+
+    /// Where a request that is no call goes: the best target. `None` if there is none that takes
+    /// requests.
+    #[must_use]
+    pub fn best(&self, now: Instant, trunk: usize, user: &str) -> Option<Peer> {
+        self.route(now, trunk, user).take()
+    }
+
+    /// A target has answered. Returns its condition if that has changed.
+    pub fn answered(&mut self, now: Instant, peer: Peer) -> Option<TargetStatus> {
+        self.change(now, peer, |health, _| health.answered())
+    }
+
+    /// A target has not answered, or cannot be reached. Returns its condition if that has
+    /// changed.
+    pub fn silent(&mut self, now: Instant, peer: Peer) -> Option<TargetStatus> {
+        self.change(now, peer, |health, trunk| {
+            health.failed(now, Failure::Silent(trunk.down_for));
+        })
+    }
+
+    /// A target wants no requests for so long. Returns its condition if that has changed.
+    pub fn refused(&mut self, now: Instant, peer: Peer, pause: Duration) -> Option<TargetStatus> {
+        self.change(now, peer, |health, _| {
+            health.failed(now, Failure::Unavailable(pause));
+        })
+    }
+
+    fn condition(&self, now: Instant, key: (usize, Peer)) -> Condition {
+        let health = self.health.get(&key);
+        health.map_or(Condition::Up, |health| health.condition(now))
+    }
+
+    /// Changes what is known of a target of any trunk.
+    fn change(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        change: impl Fn(&mut Health, &TrunkConfig),
+    ) -> Option<TargetStatus> {
+        let (transport, address) = peer.on_trunk_side()?;
+        let mut changed = None;
+        for (index, trunk) in self.config.trunks.iter().enumerate() {
+            let is_it = |hop: &Hop| hop.address == address;
+            if trunk.transport != transport || !trunk.hops.iter().any(is_it) {
+                continue;
+            }
+            let health = self.health.entry((index, peer)).or_default();
+            let before = health.condition(now);
+            change(health, trunk);
+            let condition = health.condition(now);
+            if condition != before {
+                let trunk = trunk.name.clone();
+                changed = Some(TargetStatus {
+                    trunk,
+                    peer,
+                    condition,
+                });
+            }
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(count: u16) -> Attempt {
+        let peer = |last| Peer::Udp(([192, 0, 2, 1], 5060 + last).into());
+        Attempt {
+            peers: (0..count).map(peer).collect(),
+            failover_after: Duration::from_secs(6),
+            has_answered: false,
+            is_ringing: false,
+            failed_with: None,
+        }
+    }
+
+    #[test]
+    fn c13_the_best_answer_is_the_latest_of_the_lowest_class() {
+        let cases = [
+            (vec![503, 408], 408),
+            (vec![408, 503], 408),
+            (vec![408, 486], 486),
+            (vec![503, 500], 500),
+            (vec![408, 302], 302),
+            (vec![408, 603], 603),
+        ];
+        for (statuses, best) in cases {
+            let mut attempt = attempt(1);
+            let noted = statuses.iter().map(|status| attempt.note(*status));
+            assert_eq!(noted.last(), Some(best), "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn c14_only_silence_and_503_lead_to_another_target() {
+        let mut attempt = attempt(3);
+        attempt.take();
+        for status in [302, 404, 486, 500, 504, 600, 603] {
+            assert!(!attempt.may_go_on(status), "{status}");
+        }
+        assert!(attempt.may_go_on(503) && attempt.may_go_on(408));
+        attempt.heard(100);
+        assert!(attempt.may_go_on(503) && !attempt.may_go_on(408));
+        attempt.heard(180);
+        assert!(!attempt.may_go_on(503));
+        attempt.take();
+        assert!(attempt.may_go_on(408), "the next one starts afresh");
+        attempt.take();
+        assert!(!attempt.may_go_on(503), "it is the last");
     }
 }

@@ -14,7 +14,7 @@ use super::refresh::{raise_interval, timer_policy};
 use super::reliable;
 use super::session_timer::{self, SessionTimer};
 use super::state::State;
-use super::{CallId, Calls, Party};
+use super::{Call, CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
 use crate::engine::input::Peer;
 use crate::limits::MEDIA_KEYED_WITHIN;
@@ -35,7 +35,11 @@ impl Calls {
         let Some(id) = self.by_client_invite.get(&transaction).copied() else {
             return false;
         };
-        match response.status().unwrap_or_default() {
+        let status = response.status().unwrap_or_default();
+        if let Some(attempt) = self.calls.get_mut(&id).and_then(Call::attempt) {
+            attempt.heard(status);
+        }
+        match status {
             0..=100 => {}
             101..=199 => self.progress(context, now, id, response),
             200..=299 => self.accepted(context, now, id, response),
@@ -117,7 +121,7 @@ impl Calls {
             return if same {
                 leg.send_ack(context)
             } else {
-                refuse_fork(context, now, leg, response)
+                refuse_fork(context, now, leg, leg.peer, response)
             };
         }
         leg.meet_fork(response);
@@ -223,6 +227,19 @@ impl Calls {
         if call.state != State::Calling {
             return self.finish_if_done(context, now, id);
         }
+        let best = call
+            .attempt()
+            .map_or(status, |attempt| attempt.note(status));
+        if self.fail_over(context, now, id, status) {
+            return;
+        }
+        if best != status {
+            let reason = format!("no target of the trunk took the call, the last with {status}");
+            return self.end(context, now, id, Cause::of(best, reason));
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         let status = caller_status(call.caller.side, status);
         let mut answer = Message::response_to(&call.invite.message, status, None);
         answer.set_to_tag(&call.caller.dialog.local_tag);
@@ -257,6 +274,33 @@ impl Calls {
         context.send_ack(peer, ack);
         let bye = dialog.request(Method::Bye);
         context.send(now, peer, bye);
+    }
+
+    /// A 2xx of a target that was given up: whoever took the call there is told that it is over.
+    pub(crate) fn stray_answer(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        peer: Peer,
+        response: &Message,
+    ) {
+        let is_2xx = matches!(response.status(), Some(200..=299));
+        let Some(tag) = response.from_tag() else {
+            return;
+        };
+        if !is_2xx || response.method() != Method::Invite || peer.connection().is_some() {
+            return;
+        }
+        let key = (response.call_id().to_owned(), tag.to_owned());
+        let found = self.by_dialog.get(&key).copied();
+        let call = found.and_then(|(id, _)| self.calls.get_mut(&id));
+        let Some(leg) = call.and_then(|call| call.callee.as_mut()) else {
+            return;
+        };
+        let is_other = leg.dialog.remote_tag.as_deref() != response.to_tag();
+        if is_other && leg.dialog.call_id == key.0 && matches!(leg.side, Side::Trunk(_)) {
+            refuse_fork(context, now, leg, peer, response);
+        }
     }
 
     /// The session interval is too brief for the callee: it is called again, once, with one that
@@ -316,6 +360,15 @@ impl Calls {
                 leg.invite = Invite::Over;
             }
         }
+        let best = call
+            .attempt()
+            .map_or(status, |attempt| attempt.note(status));
+        if self.fail_over(context, now, id, status) {
+            return true;
+        }
+        let (status, Some(call)) = (best, self.calls.get_mut(&id)) else {
+            return false;
+        };
         if call.state == State::Calling {
             self.end(context, now, id, Cause::of(status, "callee did not answer"));
         } else {
@@ -378,17 +431,17 @@ pub(crate) fn grant_timer(
 }
 
 /// A second fork answered: it is acknowledged and, once, ended (RFC 3261 section 13.2.2.4).
-fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, response: &Message) {
+fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, peer: Peer, response: &Message) {
     let Some(tag) = response.to_tag() else { return };
     let mut fork = leg.fork(tag);
     fork.dialog.learn_from_response(response);
     let ack = fork
         .dialog
         .request_with_sequence(Method::Ack, leg.invite_sequence);
-    context.send_ack(leg.peer, ack);
+    context.send_ack(peer, ack);
     if !fork.is_ended {
         let bye = fork.dialog.request(Method::Bye);
-        context.send(now, leg.peer, bye);
+        context.send(now, peer, bye);
     }
     leg.keep_fork(fork.dialog, true);
 }

@@ -12,12 +12,15 @@ use crate::engine::context::Context;
 use crate::engine::input::Peer;
 use crate::limits::FIRST_SEQUENCE_MASK;
 use crate::sip::{HeaderName, Message, Method, NameAddr};
+use crate::trunk::Attempt;
 
 /// How the callee is called.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingInvite {
     pub(crate) side: Side,
     pub(crate) peer: Peer,
+    /// The other ways to a trunk.
+    pub(crate) attempt: Option<Attempt>,
     pub(crate) request_uri: String,
     /// Value of From, without tag.
     pub(crate) from: String,

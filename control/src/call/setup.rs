@@ -27,7 +27,7 @@ use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::{MediaPlanner, NoRoom};
 use crate::sdp::{self, CodecPolicy, OfferPlan, Refusal, RemoteDescription};
 use crate::sip::{HeaderName, Message};
-use crate::trunk;
+use crate::trunk::{self, Attempt};
 
 /// Where a call goes.
 #[derive(Clone, Debug)]
@@ -173,6 +173,7 @@ impl Calls {
             totals: BTreeMap::new(),
             port_attempts: 0,
             refused: None,
+            onward: None,
             callee_invite: None,
             reoffer: None,
             out_of_step: None,
@@ -303,10 +304,59 @@ impl Calls {
             call.caller.side,
             offer,
         );
-        let transaction = leg.send(context, now, request);
+        call.onward = Some(request);
+        self.send_onward(context, now, id);
+    }
+
+    /// Sends the INVITE to where the callee is now.
+    fn send_onward(&mut self, context: &mut Context, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let attempt = call.outgoing.as_ref().and_then(|to| to.attempt.as_ref());
+        let patience = attempt.and_then(Attempt::patience);
+        let request = if patience.is_some() {
+            call.onward.clone()
+        } else {
+            call.onward.take()
+        };
+        let (Some(leg), Some(request)) = (call.callee.as_mut(), request) else {
+            return;
+        };
+        let transaction = context.send_within(now, leg.peer, request, patience);
         leg.invite = Invite::Client(transaction);
-        call.callee_invite = Some(transaction);
+        if let Some(old) = call.callee_invite.replace(transaction) {
+            self.by_client_invite.remove(&old);
+        }
         self.by_client_invite.insert(transaction, id);
+    }
+
+    /// Tries the next target of the trunk after this failure, within the same call: the same
+    /// INVITE with another branch (RFC 3263 section 4.3). False if there is none, or if the
+    /// failure is final.
+    pub(super) fn fail_over(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        status: u16,
+    ) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return false;
+        };
+        let attempt = call.outgoing.as_mut().and_then(|to| to.attempt.as_mut());
+        let (Some(leg), Some(attempt)) = (call.callee.as_mut(), attempt) else {
+            return false;
+        };
+        if call.state != State::Calling || !attempt.may_go_on(status) {
+            return false;
+        }
+        let Some(peer) = attempt.take() else {
+            return false;
+        };
+        leg.peer = peer;
+        self.send_onward(context, now, id);
+        true
     }
 }
 

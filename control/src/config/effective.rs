@@ -4,7 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::{
     CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig,
-    Registration, SipConfig, TokenConfig, TokenKey, TokenRequired, TrunkConfig, Trust, WithoutPath,
+    Registration, SipConfig, TargetConfig, TokenConfig, TokenKey, TokenRequired, TrunkConfig,
+    Trust, WithoutPath,
 };
 
 pub(super) fn effective(config: &Config) -> String {
@@ -245,13 +246,20 @@ fn media(config: &Config, out: &mut String) -> fmt::Result {
 fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     writeln!(
         out,
-        "[[trunk]]\nname = {:?}\ntarget = \"{}\"",
-        trunk.name, trunk.target
+        "[[trunk]]\nname = {:?}\ntarget = {}",
+        trunk.name,
+        targets(&trunk.targets)
     )?;
     if let Some(route) = &trunk.route {
         writeln!(out, "route = \"{route}\"")?;
     }
     writeln!(out, "transport = \"{}\"", trunk.transport)?;
+    writeln!(
+        out,
+        "failover_after_s = {}\ndown_for_s = {}",
+        trunk.failover_after.as_secs(),
+        trunk.down_for.as_secs()
+    )?;
     match &trunk.trust {
         Trust::System => {}
         Trust::Authorities(path) => writeln!(out, "ca = {path:?}")?,
@@ -268,6 +276,21 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
         trunk.video, trunk.telephone_event
     )?;
     calls(&trunk.calls, out)
+}
+
+/// One string, or a list of tables.
+fn targets(targets: &[TargetConfig]) -> String {
+    if let [only] = targets {
+        return format!("\"{}\"", only.place);
+    }
+    let table = |target: &TargetConfig| {
+        format!(
+            "{{ host = \"{}\", priority = {}, weight = {} }}",
+            target.place, target.priority, target.weight
+        )
+    };
+    let tables: Vec<String> = targets.iter().map(table).collect();
+    format!("[{}]", tables.join(", "))
 }
 
 fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {

@@ -4,7 +4,8 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::{
@@ -130,11 +131,13 @@ pub(super) struct Log {
 #[serde(deny_unknown_fields)]
 pub(super) struct Trunk {
     pub(super) name: Spanned<String>,
-    pub(super) target: Spanned<String>,
+    pub(super) target: Spanned<Targets>,
     pub(super) route: At<String>,
     pub(super) transport: At<Transport>,
     pub(super) ca: At<String>,
     pub(super) verify: At<bool>,
+    pub(super) failover_after_s: At<u64>,
+    pub(super) down_for_s: At<u64>,
     pub(super) domain: At<String>,
     pub(super) codecs: At<Vec<String>>,
     #[serde(default)]
@@ -235,6 +238,90 @@ impl<'de> Deserialize<'de> for Secrets {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let texts = OneOrMore::deserialize(deserializer)?;
         Ok(Self(texts.0.into_iter().map(Secret::from).collect()))
+    }
+}
+
+/// One target, or a list of targets.
+#[derive(Debug)]
+pub(super) struct Targets(pub(super) Vec<Target>);
+
+/// A target: its host and port, or a table with those and its rank.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) host: String,
+    pub(super) priority: Option<u16>,
+    pub(super) weight: u16,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetTable {
+    host: String,
+    priority: Option<u16>,
+    #[serde(default)]
+    weight: u16,
+}
+
+impl Target {
+    fn plain(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            priority: None,
+            weight: 0,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+        impl<'de> Visitor<'de> for TextOrTable {
+            type Value = Target;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a host and port, or a table with `host`, `priority` and `weight`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Target, E> {
+                Ok(Target::plain(text))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Target, A::Error> {
+                let table = TargetTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Target {
+                    host: table.host,
+                    priority: table.priority,
+                    weight: table.weight,
+                })
+            }
+        }
+        deserializer.deserialize_any(TextOrTable)
+    }
+}
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrList;
+        impl<'de> Visitor<'de> for OneOrList {
+            type Value = Targets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a host and port, or a list of them")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Targets, E> {
+                Ok(Targets(vec![Target::plain(text)]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Targets, A::Error> {
+                let mut targets = Vec::new();
+                while let Some(target) = list.next_element()? {
+                    targets.push(target);
+                }
+                Ok(Targets(targets))
+            }
+        }
+        deserializer.deserialize_any(OneOrList)
     }
 }
 

@@ -93,6 +93,11 @@ fn splits_rtp_ports_between_workers_in_pairs() {
     assert_eq!(media.rtp_ports_of(2), None);
 }
 
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let hops = config.trunks[0].hops.iter();
+    hops.map(|hop| hop.address).collect()
+}
+
 #[test]
 fn resolves_names_of_trunks_and_trusts_target_and_route() {
     let mut config = load(CARRIER).unwrap();
@@ -101,10 +106,7 @@ fn resolves_names_of_trunks_and_trusts_target_and_route() {
         Ok(vec!["192.0.2.50:5060".parse().unwrap()])
     };
     config.resolve(&resolver).unwrap();
-    assert_eq!(
-        config.trunks[0].addresses,
-        ["192.0.2.99:5070".parse().unwrap()]
-    );
+    assert_eq!(addresses(&config), ["192.0.2.99:5070".parse().unwrap()]);
     let sources: Vec<String> = config.trunks[0]
         .sources
         .iter()
@@ -477,12 +479,12 @@ fn environment_wins_over_the_file() {
         _ => None,
     };
     let config = Config::parse("ringway.toml", CARRIER, &env).unwrap();
-    assert_eq!(config.trunks[0].target.to_string(), "192.0.2.77:5060");
-    assert_eq!(config.trunks[0].domain, "192.0.2.77");
     assert_eq!(
-        config.trunks[0].addresses,
-        ["192.0.2.78:5080".parse().unwrap()]
+        config.trunks[0].targets[0].place.to_string(),
+        "192.0.2.77:5060"
     );
+    assert_eq!(config.trunks[0].domain, "192.0.2.77");
+    assert_eq!(addresses(&config), ["192.0.2.78:5080".parse().unwrap()]);
     assert_eq!(
         config.media.rtp_ports,
         PortRange {

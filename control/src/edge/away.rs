@@ -13,7 +13,6 @@ use crate::engine::context::Context;
 use crate::engine::input::ConnectionId;
 use crate::sip::transaction::ClientTransactionId;
 use crate::sip::{HeaderName, Message, Method};
-use crate::trunk;
 
 /// What is to be unregistered, and what has been asked for.
 #[derive(Debug, Default)]
@@ -100,8 +99,8 @@ impl Edge {
         let Some(binding) = binding.filter(|binding| !binding.is_connected) else {
             return;
         };
-        let trunk = context.config.trunks.get(binding.trunk);
-        let Some(peer) = trunk.and_then(trunk::peer) else {
+        let user = &binding.address_of_record;
+        let Some(peer) = context.trunks.best(now, binding.trunk, user) else {
             return;
         };
         let path = self.tokens.flow(binding.connection, binding.trunk);

@@ -11,7 +11,6 @@ use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
 use crate::limits::{ROUTES_PER_BINDING_MAX, TRUNK_REGISTRATION_EXPIRES_DEFAULT_S};
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
-use crate::trunk;
 
 /// Separates the user from the token in our Contacts.
 const TOKEN_MARK: char = '~';
@@ -64,9 +63,9 @@ impl Edge {
         let (Some(address_of_record), Some(contacts)) = (to, Contact::all(&request.message)) else {
             return context.refuse(now, &request, 400, "To or Contact not understood");
         };
-        let peer = context.config.trunks.get(trunk).and_then(trunk::peer);
-        let Some(peer) = peer else {
-            return context.refuse(now, &request, 503, "trunk has no address");
+        let Some(peer) = context.trunks.best(now, trunk, &address_of_record) else {
+            let reason = "no target of the trunk takes requests";
+            return context.refuse(now, &request, 503, reason);
         };
         let realm = realm_of(context, &address_of_record);
         let Some(mode) = mode_of(&realm, &request.message) else {

@@ -21,7 +21,7 @@ use crate::sip::transaction::{
 };
 use crate::sip::{HeaderName, Message, Method, Transport};
 use crate::token::{Identity, Tokens};
-use crate::trunk;
+use crate::trunk::{self, Trunks};
 
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str =
@@ -66,6 +66,7 @@ pub(crate) struct Context {
     /// TCP and TLS connections of the trunk side, those that are being opened included; at most
     /// [`STREAMS_MAX`].
     pub(crate) streams: BTreeSet<Peer>,
+    pub(crate) trunks: Trunks,
     pub(crate) outputs: VecDeque<Output>,
     /// Text of our certificate's fingerprint, as in SDP.
     pub(crate) fingerprint: String,
@@ -85,13 +86,28 @@ impl Context {
         &mut self,
         now: Instant,
         peer: Peer,
+        request: Message,
+    ) -> ClientTransactionId {
+        self.send_within(now, peer, request, None)
+    }
+
+    /// Sends a new request to a peer that may be silent for so long only; `None` for timer B or F.
+    pub(crate) fn send_within(
+        &mut self,
+        now: Instant,
+        peer: Peer,
         mut request: Message,
+        within: Option<Duration>,
     ) -> ClientTransactionId {
         if request.header(HeaderName::UserAgent).is_none() {
             request.push(HeaderName::UserAgent, self.config.server.name.as_str());
         }
         let via = self.via(peer);
-        self.transactions.send_request(now, peer, request, &via)
+        let transactions = &mut self.transactions;
+        match within {
+            Some(within) => transactions.send_request_within(now, peer, request, &via, within),
+            None => transactions.send_request(now, peer, request, &via),
+        }
     }
 
     /// Sends an ACK for a 2xx: no transaction, and a Via of its own (RFC 3261 section 13.2.2.4).

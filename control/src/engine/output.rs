@@ -7,6 +7,7 @@ use dataplane::link::Command;
 
 use super::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeCommand;
+use crate::trunk::TargetStatus;
 
 /// Something must be done outside.
 #[derive(Debug)]
@@ -79,6 +80,8 @@ pub enum LogLine {
         /// Why.
         reason: String,
     },
+    /// A target of a trunk is up, down or refuses requests now (INFO or WARN).
+    Target(TargetStatus),
     /// Something an operator should look at (WARN).
     Warning(String),
 }

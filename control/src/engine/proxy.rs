@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Engine;
 use super::context::{Context, Incoming};
 use super::input::{ConnectionId, Peer};
-use super::routing::NoRoute;
+use super::routing::{NO_TARGET, NoRoute};
 use crate::call::setup::Target;
 use crate::config::Registration as Mode;
 use crate::edge::binding::Binding;
@@ -15,7 +15,6 @@ use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
 use crate::edge::{Onward, Place, Way, address_of_record, dead_flow};
 use crate::sip::{HeaderName, Message, Method, Uri};
-use crate::trunk;
 
 /// What a token in a carrier's request leads to.
 #[derive(Clone, Debug)]
@@ -74,7 +73,7 @@ impl Engine {
             let found = registered.filter(|_| routes.token.is_some());
             let (token, binding) = found.ok_or((481, "no such dialog"))?;
             return self
-                .onward_to_trunk(&token, &binding, None, routes.onward)
+                .onward_to_trunk(now, &token, &binding, None, routes.onward)
                 .map(Some);
         }
         let Some((token, binding)) = registered else {
@@ -88,20 +87,21 @@ impl Engine {
         }
         let has_transport = uri.params.remove("transport");
         let uri = has_transport.then(|| uri.to_string());
-        self.onward_to_trunk(&token, &binding, uri, routes)
+        self.onward_to_trunk(now, &token, &binding, uri, routes)
             .map(Some)
     }
 
     fn onward_to_trunk(
         &self,
+        now: Instant,
         token: &str,
         binding: &Binding,
         request_uri: Option<String>,
         routes: Vec<String>,
     ) -> Result<Onward, NoRoute> {
-        let trunk = self.context.config.trunks.get(binding.trunk);
-        let to = trunk.and_then(trunk::peer);
-        let to = to.ok_or((503, "trunk has no address"))?;
+        let user = &binding.address_of_record;
+        let to = self.context.trunks.best(now, binding.trunk, user);
+        let to = to.ok_or(NO_TARGET)?;
         Ok(Onward {
             to,
             way: Way::ToTrunk(place(token, binding)),

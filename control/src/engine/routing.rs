@@ -17,6 +17,9 @@ use crate::trunk;
 /// Why a request goes nowhere: the status that says so, and a word for the log.
 pub(super) type NoRoute = (u16, &'static str);
 
+/// All targets have asked for a pause, or there is none.
+pub(super) const NO_TARGET: NoRoute = (503, "no target of the trunk takes requests");
+
 impl Engine {
     /// A new request.
     pub(super) fn request(&mut self, now: Instant, request: Incoming) {
@@ -186,7 +189,7 @@ impl Engine {
             let user = user.unwrap_or_default();
             let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
             registered.ok_or((403, "not registered at the trunk on this connection"))?;
-            return self.to_trunk(trunk, &from, uri, None).map(Some);
+            return self.to_trunk(now, trunk, &from, uri, None).map(Some);
         }
         if !self.is_domain_of_lines(&from.uri.host) {
             return Err((403, "From is of a foreign domain"));
@@ -209,7 +212,7 @@ impl Engine {
         }
         match config.trunks.as_slice() {
             // Lines of the house share its only trunk.
-            [only] => self.to_trunk(0, from, uri, Some(&only.domain)),
+            [only] => self.to_trunk(now, 0, from, uri, Some(&only.domain)),
             _ => Err((404, "no such line")),
         }
     }
@@ -234,6 +237,7 @@ impl Engine {
         Ok(OutgoingInvite {
             side: Side::Browser,
             peer: Peer::WebSocket(binding.connection),
+            attempt: None,
             request_uri: binding.uri(),
             from: plain_address(&from, None),
             to: NameAddr::new(to).to_string(),
@@ -244,14 +248,15 @@ impl Engine {
     /// browser's transport; lines of the house call in the trunk's domain.
     fn to_trunk(
         &self,
+        now: Instant,
         index: usize,
         from: &NameAddr,
         mut uri: Uri,
         domain: Option<&str>,
     ) -> Result<Target, NoRoute> {
-        let config = &self.context.config;
-        let peer = config.trunks.get(index).and_then(trunk::peer);
-        let peer = peer.ok_or((503, "trunk has no address"))?;
+        let user = plain_address(from, domain);
+        let mut attempt = self.context.trunks.route(now, index, &user_of(&user));
+        let peer = attempt.take().ok_or(NO_TARGET)?;
         uri.params.remove("transport");
         uri.headers.clear();
         if let Some(domain) = domain {
@@ -261,8 +266,9 @@ impl Engine {
         Ok(Target::Leg(OutgoingInvite {
             side: Side::Trunk(index),
             peer,
+            attempt: Some(attempt),
             request_uri: uri.to_string(),
-            from: plain_address(from, domain),
+            from: user,
             to: NameAddr::new(uri).to_string(),
         }))
     }
@@ -295,6 +301,7 @@ impl Engine {
         Ok(OutgoingInvite {
             side: Side::Browser,
             peer: Peer::WebSocket(found.connection),
+            attempt: None,
             request_uri: found.uri,
             from: plain_address(&from, None),
             to: NameAddr::new(to.unwrap_or(uri)).to_string(),
@@ -326,6 +333,11 @@ const fn belongs_to_calls(method: &Method) -> bool {
         | Method::Publish
         | Method::Other(_) => false,
     }
+}
+
+/// The address of record in a From.
+fn user_of(from: &str) -> String {
+    address_of_record(from).unwrap_or_default()
 }
 
 fn domain_of(value: Option<&str>) -> Option<String> {

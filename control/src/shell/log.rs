@@ -5,6 +5,8 @@ use tracing::{debug, info, warn};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::engine::output::{CallBegan, CallEnded, LogLine};
+use crate::trunk::TargetStatus;
+use crate::trunk::health::Condition;
 
 /// Starts the log; the first call counts.
 pub(super) fn start(config: &LogConfig) {
@@ -46,6 +48,15 @@ pub(super) fn write(line: &LogLine) {
             );
         }
         LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
+        LogLine::Target(TargetStatus {
+            trunk,
+            peer,
+            condition,
+        }) => match condition {
+            Condition::Up => info!(trunk, ?peer, "target is up"),
+            Condition::Down => warn!(trunk, ?peer, "target is down"),
+            Condition::Refuses => warn!(trunk, ?peer, "target asks for a pause"),
+        },
         LogLine::Warning(text) => warn!("{text}"),
     }
 }

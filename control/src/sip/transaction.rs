@@ -149,11 +149,15 @@ pub enum TransactionEvent {
     Timeout {
         /// The request, which is gone now.
         transaction: ClientTransactionId,
+        /// Who has not answered at all; `None` if a 1xx came.
+        silent: Option<Peer>,
     },
     /// The request could not be sent, or its connection closed. Same as 503.
     TransportFailed {
         /// The request, which is gone now.
         transaction: ClientTransactionId,
+        /// To whom; `None` if the table was full.
+        peer: Option<Peer>,
     },
     /// The connection of a request closed before its final response (INVITE: before its ACK).
     ServerTransportFailed {

@@ -9,8 +9,10 @@ use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
 use crate::config::file::At;
 use crate::config::{
-    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, SipConfig, TrunkConfig, Trust, file,
+    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, SipConfig, TargetConfig, TrunkConfig,
+    Trust, file,
 };
+use crate::limits::TARGETS_PER_TRUNK_MAX;
 use crate::sip::Transport;
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
@@ -19,14 +21,85 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         .as_ref()
         .map_or(Transport::Udp, |at| *at.get_ref());
     let port = transport.default_port();
-    let target = source.host_port("target", &trunk.target, port)?;
+    let targets = targets(&trunk.target, port, source)?;
     let route = trunk
         .route
         .as_ref()
         .map(|at| source.host_port("route", at, port))
         .transpose()?;
+    let domain = match (&trunk.domain, targets.first()) {
+        (Some(at), _) => domain(at, source)?,
+        (None, first) => first.map(|t| t.place.uri_host()).unwrap_or_default(),
+    };
+    let failover_after_s = at_most("failover_after_s", &trunk.failover_after_s, (6, 32), source)?;
+    let down_for_s = at_most("down_for_s", &trunk.down_for_s, (30, 24 * 3600), source)?;
+    let mut trunk = TrunkConfig {
+        name: source.word("name", &trunk.name)?,
+        transport,
+        trust: trust(trunk, transport, source)?,
+        targets,
+        route,
+        failover_after: Duration::from_secs(failover_after_s),
+        down_for: Duration::from_secs(down_for_s),
+        domain,
+        codecs: codecs(&trunk.codecs, source)?,
+        video: trunk.video,
+        telephone_event: trunk.telephone_event,
+        calls: super::calls::policy(trunk, source)?,
+        hops: Vec::new(),
+        sources: Vec::new(),
+    };
+    set_literal_addresses(&mut trunk)?;
+    Ok(trunk)
+}
+
+/// A whole number of seconds, at least 1, with its default and the most that it can be.
+fn at_most(
+    key: &str,
+    at: &At<u64>,
+    (default, most): (u64, u64),
+    source: &Source<'_>,
+) -> Result<u64, ConfigError> {
+    let seconds = source.positive(key, at, default)?;
+    match at {
+        Some(at) if seconds > most => {
+            let remedy = format!("at most {most} s make sense");
+            Err(source.error(at, format!("`{key}` is more than {most}"), &remedy))
+        }
+        Some(_) | None => Ok(seconds),
+    }
+}
+
+fn targets(
+    at: &Spanned<file::Targets>,
+    port: u16,
+    source: &Source<'_>,
+) -> Result<Vec<TargetConfig>, ConfigError> {
+    let mut targets = Vec::new();
+    for (number, target) in (0..).zip(&at.get_ref().0) {
+        let place = HostPort::parse(&target.host, port).ok_or_else(|| {
+            let what = format!("`target` is no host and port: `{}`", target.host);
+            source.error(at, what, "write for example `sbc.example.com:5060`")
+        })?;
+        targets.push(TargetConfig {
+            place,
+            priority: target.priority.unwrap_or(number),
+            weight: target.weight,
+        });
+    }
+    match targets.len() {
+        0 => Err(source.error(at, "`target` is empty", "name at least one host")),
+        1..=TARGETS_PER_TRUNK_MAX => Ok(targets),
+        _ => {
+            let what = format!("`target` has more than {TARGETS_PER_TRUNK_MAX}");
+            Err(source.error(at, what, "let one name have several addresses"))
+        }
+    }
+}
+
+fn codecs(value: &At<Vec<String>>, source: &Source<'_>) -> Result<Vec<String>, ConfigError> {
     let mut codecs = Vec::new();
-    match &trunk.codecs {
+    match value {
         None => codecs.extend(CODECS.map(str::to_owned)),
         Some(at) => {
             for name in at.get_ref() {
@@ -40,26 +113,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
             }
         }
     }
-    let domain = match &trunk.domain {
-        Some(at) => domain(at, source)?,
-        None => target.uri_host(),
-    };
-    let mut trunk = TrunkConfig {
-        name: source.word("name", &trunk.name)?,
-        transport,
-        trust: trust(trunk, transport, source)?,
-        target,
-        route,
-        domain,
-        codecs,
-        video: trunk.video,
-        telephone_event: trunk.telephone_event,
-        calls: super::calls::policy(trunk, source)?,
-        addresses: Vec::new(),
-        sources: Vec::new(),
-    };
-    set_literal_addresses(&mut trunk);
-    Ok(trunk)
+    Ok(codecs)
 }
 
 fn trust(
@@ -124,7 +178,7 @@ pub(super) fn check_families(
     source: &Source<'_>,
 ) -> Result<(), ConfigError> {
     for trunk in trunks {
-        let mut addresses = trunk.addresses.iter();
+        let mut addresses = trunk.hops.iter().map(|hop| hop.address);
         let Some(foreign) = addresses.find(|address| address.is_ipv4() != listen.is_ipv4()) else {
             continue;
         };
@@ -140,13 +194,8 @@ pub(super) fn check_families(
 }
 
 /// Addresses that need no resolver are known at once.
-fn set_literal_addresses(trunk: &mut TrunkConfig) {
-    let target = trunk.target.literal().into_iter().collect();
-    let route = trunk
-        .route
-        .as_ref()
-        .map(|route| route.literal().into_iter().collect());
-    trunk.set_addresses(target, route);
+fn set_literal_addresses(trunk: &mut TrunkConfig) -> Result<(), ConfigError> {
+    trunk.set_hops(&|place| Ok(place.literal().into_iter().collect()))
 }
 
 fn codec(
@@ -182,23 +231,26 @@ pub(super) fn trunk_environment(
     };
     if let Some(target) = read("OUTBOUND_PROXY")? {
         if let Some(trunk) = trunks.first_mut() {
-            if trunk.domain == trunk.target.uri_host() {
+            let old = trunk.targets.first().map(|old| old.place.uri_host());
+            if old.as_ref() == Some(&trunk.domain) {
                 trunk.domain = target.uri_host();
             }
-            trunk.target = target;
+            trunk.targets = vec![TargetConfig::from(target)];
         } else {
             trunks.push(TrunkConfig {
                 name: "outbound".to_owned(),
                 transport: Transport::Udp,
                 trust: Trust::System,
                 domain: target.uri_host(),
-                target,
+                targets: vec![TargetConfig::from(target)],
                 route: None,
+                failover_after: Duration::from_secs(6),
+                down_for: Duration::from_secs(30),
                 codecs: CODECS.map(str::to_owned).to_vec(),
                 video: false,
                 telephone_event: true,
                 calls: CallPolicy::default(),
-                addresses: Vec::new(),
+                hops: Vec::new(),
                 sources: Vec::new(),
             });
         }
@@ -213,7 +265,7 @@ pub(super) fn trunk_environment(
         trunk.route = Some(route);
     }
     if let Some(trunk) = trunks.first_mut() {
-        set_literal_addresses(trunk);
+        set_literal_addresses(trunk)?;
     }
     Ok(())
 }

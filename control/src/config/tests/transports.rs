@@ -14,7 +14,7 @@ fn trunk(keys: &str) -> String {
 }
 
 fn address_of_trunk(config: &Config) -> String {
-    config.trunks[0].addresses[0].to_string()
+    config.trunks[0].hops[0].address.to_string()
 }
 
 #[test]
@@ -101,4 +101,69 @@ fn refuses_transports_without_what_they_need() {
         let message = refusal(&text);
         assert!(message.contains(part), "{message}");
     }
+}
+
+fn trunk_at(target: &str, keys: &str) -> String {
+    format!("{SIP}[[trunk]]\nname = \"a\"\ntarget = {target}\n{keys}\n")
+}
+
+#[test]
+fn a_trunk_has_one_target_or_a_list() {
+    let list = "[\"192.0.2.9\", { host = \"192.0.2.8:5070\", weight = 3 }, \
+                { host = \"192.0.2.7\", priority = 0 }]";
+    let config = load(&trunk_at(list, "failover_after_s = 4\ndown_for_s = 90")).unwrap();
+    let trunk = &config.trunks[0];
+    assert_eq!(trunk.domain, "192.0.2.9", "of the first");
+    let hops: Vec<_> = trunk
+        .hops
+        .iter()
+        .map(|hop| (hop.address.to_string(), hop.priority, hop.weight))
+        .collect();
+    assert_eq!(
+        hops,
+        [
+            ("192.0.2.9:5060".to_owned(), 0, 0),
+            ("192.0.2.8:5070".to_owned(), 1, 3),
+            ("192.0.2.7:5060".to_owned(), 0, 0)
+        ]
+    );
+    assert_eq!(trunk.sources.len(), 3);
+    assert_eq!(trunk.failover_after.as_secs(), 4);
+    assert_eq!(trunk.down_for.as_secs(), 90);
+    // What it says of itself means the same.
+    let again = load(&config.effective()).unwrap();
+    assert_eq!(again.trunks[0].hops, trunk.hops);
+    assert_eq!(again.trunks[0].down_for, trunk.down_for);
+}
+
+#[test]
+fn every_target_is_resolved_and_trusted() {
+    let list = "[\"one.test\", \"two.test\"]";
+    let mut config = load(&trunk_at(list, "")).unwrap();
+    let resolver = |host: &str, port: u16| {
+        let last = if host == "one.test" { 1 } else { 2 };
+        Ok(vec![([192, 0, 2, last], port).into()])
+    };
+    config.resolve(&resolver).unwrap();
+    let hops = &config.trunks[0].hops;
+    let addresses: Vec<String> = hops.iter().map(|hop| hop.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.1:5060", "192.0.2.2:5060"]);
+    assert_eq!(config.trunks[0].sources.len(), 2);
+}
+
+#[test]
+fn refuses_targets_that_make_no_sense() {
+    for (target, keys, word) in [
+        ("[]", "", "`target` is empty"),
+        ("[\"a b\"]", "", "`target` is no host and port: `a b`"),
+        ("[{ host = \"a\", prio = 1 }]", "", "prio"),
+        ("\"a\"", "failover_after_s = 33", "more than 32"),
+        ("\"a\"", "down_for_s = 0", "`down_for_s` is 0"),
+    ] {
+        let message = refusal(&trunk_at(target, keys));
+        assert!(message.contains(word), "{message}");
+    }
+    let many = vec!["\"192.0.2.9\""; 17].join(", ");
+    let message = refusal(&trunk_at(&format!("[{many}]"), ""));
+    assert!(message.contains("more than 16"), "{message}");
 }

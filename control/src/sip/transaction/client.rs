@@ -3,8 +3,8 @@
 use super::client_invite::ClientStep;
 use super::{
     Bytes, Client, ClientInvite, ClientKey, ClientMachine, ClientOther, ClientTransactionId,
-    Either, HeaderName, Instant, Message, Method, Peer, TransactionEvent, Transactions,
-    ViaParameters, key,
+    Duration, Either, HeaderName, Instant, Message, Method, Peer, TimerConfig, TransactionEvent,
+    Transactions, ViaParameters, key,
 };
 
 impl Transactions {
@@ -19,8 +19,21 @@ impl Transactions {
         &mut self,
         now: Instant,
         peer: Peer,
+        message: Message,
+        via: &ViaParameters,
+    ) -> ClientTransactionId {
+        let within = self.config.request_timeout;
+        self.send_request_within(now, peer, message, via, within)
+    }
+
+    /// As [`Transactions::send_request`], with a timer B or F of its own.
+    pub fn send_request_within(
+        &mut self,
+        now: Instant,
+        peer: Peer,
         mut message: Message,
         via: &ViaParameters,
+        within: Duration,
     ) -> ClientTransactionId {
         let branch = self.identifiers.branch();
         message.push_front(HeaderName::Via, key::own_via(via, &branch));
@@ -29,11 +42,17 @@ impl Transactions {
         }
         if self.is_full() {
             let transaction = ClientTransactionId(self.take_id());
-            self.events
-                .push_back(TransactionEvent::TransportFailed { transaction });
+            self.events.push_back(TransactionEvent::TransportFailed {
+                transaction,
+                peer: None,
+            });
             return transaction;
         }
-        self.begin_client(now, peer, message, branch, false)
+        let config = TimerConfig {
+            request_timeout: within,
+            ..self.config
+        };
+        self.begin_client(now, &config, peer, message, branch, false)
     }
 
     /// Sends an ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The message has
@@ -134,10 +153,22 @@ impl Transactions {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
+        let unheard = match &client.machine {
+            ClientMachine::Invite(machine) => machine.is_unheard(),
+            ClientMachine::Other(machine) => machine.is_unheard(),
+        };
+        let silent = unheard.then_some(client.peer);
         let step = match &mut client.machine {
             ClientMachine::Invite(machine) => machine.handle_timeout(now, &self.config),
             ClientMachine::Other(machine) => machine.handle_timeout(now, &self.config),
         };
+        if step.timeout && !client.is_internal {
+            let transaction = id;
+            self.events.push_back(TransactionEvent::Timeout {
+                transaction,
+                silent,
+            });
+        }
         self.finish_client_step(now, id, step);
     }
 
@@ -150,14 +181,16 @@ impl Transactions {
             ClientMachine::Other(_) => false,
         };
         if !is_answered && !client.is_internal {
+            let peer = Some(client.peer);
             self.events
-                .push_back(TransactionEvent::TransportFailed { transaction });
+                .push_back(TransactionEvent::TransportFailed { transaction, peer });
         }
     }
 
     fn begin_client(
         &mut self,
         now: Instant,
+        config: &TimerConfig,
         peer: Peer,
         request: Message,
         branch: String,
@@ -168,14 +201,9 @@ impl Transactions {
         let method = request.method();
         let reliable = peer.is_reliable();
         let machine = if method == Method::Invite {
-            ClientMachine::Invite(ClientInvite::new(
-                now,
-                &self.config,
-                reliable,
-                bytes.clone(),
-            ))
+            ClientMachine::Invite(ClientInvite::new(now, config, reliable, bytes.clone()))
         } else {
-            ClientMachine::Other(ClientOther::new(now, &self.config, reliable, bytes.clone()))
+            ClientMachine::Other(ClientOther::new(now, config, reliable, bytes.clone()))
         };
         let key = ClientKey { branch, method };
         self.client_keys.insert(key.clone(), id);
@@ -221,16 +249,13 @@ impl Transactions {
             let cancel = key::cancel(&client.request, client.cancel_reason.as_deref());
             (cancel, client.key.branch.clone())
         });
-        if step.timeout && !client.is_internal {
-            self.events
-                .push_back(TransactionEvent::Timeout { transaction: id });
-        }
         self.transmit(peer, step.transmit);
         if is_terminated {
             self.remove_client(id);
         }
         if let Some((cancel, branch)) = cancel {
-            self.begin_client(now, peer, cancel, branch, true);
+            let config = self.config;
+            self.begin_client(now, &config, peer, cancel, branch, true);
         }
     }
 

@@ -153,6 +153,11 @@ impl ClientInvite {
         }
     }
 
+    /// Tells whether nothing has come back.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.state == State::Calling
+    }
+
     pub(super) fn is_terminated(&self) -> bool {
         self.state == State::Terminated
     }

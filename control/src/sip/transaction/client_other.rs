@@ -106,6 +106,11 @@ impl ClientOther {
         matches!(self.state, State::Completed | State::Terminated)
     }
 
+    /// Tells whether nothing has come back.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.state == State::Trying
+    }
+
     pub(super) fn is_terminated(&self) -> bool {
         self.state == State::Terminated
     }

@@ -146,7 +146,9 @@ fn c3_repeats_invite_over_udp_with_timer_a_until_timer_b() {
     let sent = world.pass(Duration::from_secs(60));
     assert_eq!(sent, [500, 1500, 3500, 7500, 15500, 31500]);
     let events = world.events();
-    assert!(matches!(events[..], [TransactionEvent::Timeout { transaction }] if transaction == id));
+    assert!(
+        matches!(events[..], [TransactionEvent::Timeout { transaction, .. }] if transaction == id)
+    );
     assert!(world.table.is_empty() && world.table.poll_timeout().is_none());
 }
 
@@ -321,7 +323,7 @@ fn c10_gives_up_32_seconds_after_a_cancel_without_an_answer() {
     assert_eq!(world.sent_lines(), ["CANCEL"], "once");
     world.pass(T1 * 64);
     assert!(
-        matches!(world.events()[..], [TransactionEvent::Timeout { transaction }] if transaction == id)
+        matches!(world.events()[..], [TransactionEvent::Timeout { transaction, .. }] if transaction == id)
     );
     assert!(world.table.is_empty());
 }
@@ -601,7 +603,7 @@ fn w23_ends_what_a_closed_connection_leaves_behind() {
     assert!(matches!(
         events[..],
         [
-            TransactionEvent::TransportFailed { transaction: c },
+            TransactionEvent::TransportFailed { transaction: c, .. },
             TransactionEvent::ServerTransportFailed { transaction: s },
         ] if c == client && s == server
     ));
@@ -646,7 +648,7 @@ fn refuses_requests_when_the_table_is_full() {
     let own = Message::request("OPTIONS", "sip:x");
     let id = world.table.send_request(world.now, udp(1), own, &via);
     assert!(
-        matches!(world.events()[..], [TransactionEvent::TransportFailed { transaction }] if transaction == id)
+        matches!(world.events()[..], [TransactionEvent::TransportFailed { transaction, .. }] if transaction == id)
     );
 }
 
@@ -756,7 +758,7 @@ fn c17_ends_what_a_lost_tcp_connection_leaves_behind_at_once() {
     let events = world.events();
     assert!(matches!(
         events[..],
-        [TransactionEvent::TransportFailed { transaction }] if transaction == client
+        [TransactionEvent::TransportFailed { transaction, .. }] if transaction == client
     ));
     assert!(world.table.is_pending(over_tls) && world.table.is_pending(over_udp));
 }
