@@ -269,6 +269,9 @@ pub struct LinesConfig {
     pub domain: String,
     /// Digest realm. Default: `domain`.
     pub realm: String,
+    /// Whether SHA-256 is offered beside MD5 (RFC 8760). Default off: browsers' SIP stacks know MD5
+    /// only and look at one challenge, SIP.js at the first and JsSIP at the last.
+    pub sha256: bool,
     /// The number that plays back what it hears. Default 9196; `None` (`""` in the file) for none.
     pub echo: Option<String>,
     /// `[[line]]`

@@ -197,11 +197,15 @@ impl Lines {
                 } else {
                     (407, HeaderName::ProxyAuthenticate)
                 };
-                // MD5 in front: JsSIP, SIP.js and sipML5 know nothing else, and look no further.
+                // The strongest in front (RFC 8760 section 2.3).
+                let offered: &[Algorithm] = match context.config.lines.sha256 {
+                    true => &[Algorithm::Sha256, Algorithm::Md5],
+                    false => &[Algorithm::Md5],
+                };
                 let nonce = self.nonces.make(uptime, &realm);
                 let mut response = context.response(&request.message, status);
-                for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
-                    let challenge = Challenge::new(&realm, nonce.clone(), algorithm, stale);
+                for algorithm in offered {
+                    let challenge = Challenge::new(&realm, nonce.clone(), algorithm.clone(), stale);
                     response.push(&name, challenge.to_string());
                 }
                 context.respond(now, request.transaction, response);

@@ -194,6 +194,7 @@ fn lines(
     Ok(LinesConfig {
         domain,
         realm,
+        sha256: lines.sha256,
         echo,
         entries: checked,
     })

@@ -39,8 +39,8 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
     let lines = &config.lines;
     writeln!(
         out,
-        "[lines]\ndomain = {:?}\nrealm = {:?}",
-        lines.domain, lines.realm
+        "[lines]\ndomain = {:?}\nrealm = {:?}\nsha256 = {}",
+        lines.domain, lines.realm, lines.sha256
     )?;
     writeln!(
         out,

@@ -167,6 +167,7 @@ pub(super) struct Realm {
 pub(super) struct Lines {
     pub(super) domain: At<String>,
     pub(super) realm: At<String>,
+    pub(super) sha256: bool,
     pub(super) echo: At<String>,
 }
 
