@@ -170,6 +170,8 @@ pub struct TrunkConfig {
     pub failover_after: Duration,
     /// How long a target that did not answer is tried after all others. Default 30 s.
     pub down_for: Duration,
+    /// Mean time between OPTIONS to each target, at least 10 s. Default `None`: it is not asked.
+    pub probe: Option<Duration>,
     /// Host of From and To towards it. Default: the host of the first target.
     pub domain: String,
     /// Audio codecs that it may be offered, as in `rtpmap`. Default: all of

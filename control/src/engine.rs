@@ -87,6 +87,8 @@ pub struct Engine {
     lines: Lines,
     stop_by: Option<Instant>,
     stop_is_due: bool,
+    /// OPTIONS of ours that targets have not answered yet; one per target at most.
+    probes: BTreeMap<ClientTransactionId, Peer>,
 }
 
 impl Engine {
@@ -116,7 +118,7 @@ impl Engine {
         let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
         let context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
-            trunks: Trunks::new(Arc::clone(&config)),
+            trunks: Trunks::new(Arc::clone(&config), now),
             config,
             transactions,
             random,
@@ -139,6 +141,7 @@ impl Engine {
             lines,
             stop_by: None,
             stop_is_due: false,
+            probes: BTreeMap::new(),
         }
     }
 
@@ -206,6 +209,7 @@ impl Engine {
         self.drain_events(now);
         self.calls.handle_timeout(&mut self.context, now);
         self.edge.handle_timeout(&mut self.context, now);
+        self.probe(now);
         self.drain_events(now);
     }
 
@@ -221,6 +225,7 @@ impl Engine {
             self.context.transactions.poll_timeout(),
             self.calls.poll_timeout(),
             self.edge.poll_timeout(),
+            self.poll_probes(),
         ];
         let stop = self.stop_by.filter(|_| !self.stop_is_due);
         timers.into_iter().flatten().chain(stop).min()
@@ -430,6 +435,9 @@ impl Engine {
         peer: Peer,
         response: &Message,
     ) {
+        if self.probed(now, transaction, response) {
+            return;
+        }
         self.note_answer(now, peer, response);
         let context = &mut self.context;
         // Answers to our BYEs and CANCELs end here: nobody waits for them.
@@ -452,6 +460,7 @@ impl Engine {
     }
 
     fn failed(&mut self, now: Instant, transaction: ClientTransactionId, status: u16) {
+        self.probes.remove(&transaction);
         let context = &mut self.context;
         let _known = self.calls.invite_failed(context, now, transaction, status)
             || self.calls.reoffer_failed(context, now, transaction, status)

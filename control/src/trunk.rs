@@ -147,14 +147,52 @@ pub struct Trunks {
     config: Arc<Config>,
     /// Of targets only, by trunk: as many as the configuration has.
     health: BTreeMap<(usize, Peer), Health>,
+    /// When those that are asked are asked next.
+    probes: BTreeMap<(usize, Peer), Instant>,
 }
 
 impl Trunks {
-    /// All targets are up.
+    /// All targets are up; those that are to be asked whether they live are asked at once.
     #[must_use]
-    pub fn new(config: Arc<Config>) -> Self {
+    pub fn new(config: Arc<Config>, now: Instant) -> Self {
+        let mut probes = BTreeMap::new();
+        for (index, trunk) in config.trunks.iter().enumerate() {
+            let hops = trunk.hops.iter().filter(|_| trunk.probe.is_some());
+            let peers = hops.map(|hop| Peer::of_trunk(trunk.transport, hop.address));
+            probes.extend(peers.map(|peer| ((index, peer), now)));
+        }
         let health = BTreeMap::new();
-        Self { config, health }
+        Self {
+            config,
+            health,
+            probes,
+        }
+    }
+
+    /// When [`Trunks::due_probes`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.probes.values().min().copied()
+    }
+
+    /// The targets that are to be asked now, each with its trunk and how long it may be silent.
+    /// `spread` gives a number below 1000, another one each time: they are not asked in step.
+    pub fn due_probes(
+        &mut self,
+        now: Instant,
+        mut spread: impl FnMut() -> u32,
+    ) -> Vec<(usize, Peer, Duration)> {
+        let mut due = Vec::new();
+        for ((index, peer), at) in self.probes.iter_mut().filter(|(_, at)| **at <= now) {
+            let trunk = self.config.trunks.get(*index);
+            let Some((trunk, every)) = trunk.and_then(|trunk| Some((trunk, trunk.probe?))) else {
+                continue;
+            };
+            // Between 0.8 and 1.2 of the mean.
+            *at = now + every * (800 + spread() * 2 / 5) / 1000;
+            due.push((*index, *peer, trunk.failover_after.min(every / 2)));
+        }
+        due
     }
 
     /// The ways that a call to a trunk can take, best first: those that are up, then those that
@@ -208,7 +246,9 @@ impl Trunks {
     /// changed.
     pub fn silent(&mut self, now: Instant, peer: Peer) -> Option<TargetStatus> {
         self.change(now, peer, |health, trunk| {
-            health.failed(now, Failure::Silent(trunk.down_for));
+            // One that is asked stays down until it answers.
+            let asked = trunk.probe.map_or(Duration::ZERO, |every| every * 2);
+            health.failed(now, Failure::Silent(trunk.down_for.max(asked)));
         })
     }
 

@@ -324,3 +324,91 @@ fn c14_users_are_spread_by_weight_and_stay_with_their_target() {
     }
     assert!((8..=32).contains(&of_first), "{of_first} of 40");
 }
+
+fn probed_targets() -> World {
+    let config = config_of_two().replace("[[trunk]]\n", "[[trunk]]\nprobe_s = 20\n");
+    let mut world = World::with_config(&config);
+    world.advance(Duration::ZERO);
+    world
+}
+
+/// Time passes; the second target answers what it is asked.
+fn pass(world: &mut World, count: u64) {
+    for _ in 0..count {
+        world.advance(seconds(1));
+        let is_asked = |(peer, message): &&(Peer, Message)| {
+            *peer == second() && message.method() == Method::Options
+        };
+        if let Some((_, asked)) = world.sent.iter().rfind(is_asked).cloned() {
+            world.sent.retain(|(peer, _)| *peer != second());
+            world.receive(second(), &answer_to(&asked, 404, "t", None));
+        }
+    }
+}
+
+/// The browser's REGISTER goes to this target.
+fn registers_at(world: &mut World, id: &str, target: Peer) {
+    let browser = world.browser();
+    world.sent.clear();
+    let request = World::register_message("alice", "carrier.test", id);
+    world.receive(browser, &request);
+    world.expect_request(target, &Method::Register);
+}
+
+#[test]
+fn c14_a_target_that_does_not_answer_options_is_left_until_it_does() {
+    let mut world = probed_targets();
+    let first = world.expect_request(trunk(), &Method::Options);
+    assert_eq!(first.request_uri(), Some("sip:198.51.100.20:5060"));
+    pass(&mut world, 7);
+    registers_at(&mut world, "reg-1", second());
+    // Longer than down_for_s, but still silent.
+    pass(&mut world, 45);
+    registers_at(&mut world, "reg-2", second());
+    pass(&mut world, 6);
+    world.sent.clear();
+    while world.sent.iter().all(|(peer, _)| *peer != trunk()) {
+        pass(&mut world, 1);
+    }
+    let asked = world.expect_request(trunk(), &Method::Options);
+    world.receive(trunk(), &answer_to(&asked, 200, "t", None));
+    registers_at(&mut world, "reg-3", trunk());
+}
+
+#[test]
+fn c14_a_target_that_answers_options_with_503_is_drained() {
+    let mut world = probed_targets();
+    let asked = world.expect_request(trunk(), &Method::Options);
+    world.receive(trunk(), &answer_to(&asked, 503, "t", None));
+    registers_at(&mut world, "reg-1", second());
+}
+
+#[test]
+fn c14_probes_are_spread_around_their_mean() {
+    let mut world = probed_targets();
+    let mut times = Vec::new();
+    for second in 0..400 {
+        while let Some((peer, message)) = world.sent.pop_front() {
+            if message.method() == Method::Options && message.is_request() {
+                if peer == trunk() {
+                    times.push(second);
+                }
+                world.receive(peer, &answer_to(&message, 200, "t", None));
+            }
+        }
+        world.advance(seconds(1));
+    }
+    // Those that were repeated within the second.
+    times.dedup();
+    let gaps: Vec<i32> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| (15..=25).contains(gap)), "{gaps:?}");
+    assert!(gaps.iter().any(|gap| *gap != gaps[0]), "{gaps:?}");
+    assert!((16..=25).contains(&times.len()), "{times:?}");
+}
+
+#[test]
+fn nobody_is_asked_unless_probe_s_says_so() {
+    let mut world = World::with_config(&config_of_two());
+    world.advance(seconds(600));
+    world.expect_silence(trunk());
+}

@@ -254,6 +254,8 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
         writeln!(out, "route = \"{route}\"")?;
     }
     writeln!(out, "transport = \"{}\"", trunk.transport)?;
+    let probe_s = trunk.probe.map_or(0, |every| every.as_secs());
+    writeln!(out, "probe_s = {probe_s}")?;
     writeln!(
         out,
         "failover_after_s = {}\ndown_for_s = {}",

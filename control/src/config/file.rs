@@ -138,6 +138,7 @@ pub(super) struct Trunk {
     pub(super) verify: At<bool>,
     pub(super) failover_after_s: At<u64>,
     pub(super) down_for_s: At<u64>,
+    pub(super) probe_s: At<u64>,
     pub(super) domain: At<String>,
     pub(super) codecs: At<Vec<String>>,
     #[serde(default)]

@@ -41,6 +41,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         route,
         failover_after: Duration::from_secs(failover_after_s),
         down_for: Duration::from_secs(down_for_s),
+        probe: probe(&trunk.probe_s, source)?,
         domain,
         codecs: codecs(&trunk.codecs, source)?,
         video: trunk.video,
@@ -67,6 +68,17 @@ fn at_most(
             Err(source.error(at, format!("`{key}` is more than {most}"), &remedy))
         }
         Some(_) | None => Ok(seconds),
+    }
+}
+
+fn probe(at: &At<u64>, source: &Source<'_>) -> Result<Option<Duration>, ConfigError> {
+    match at.as_ref().map(|at| (at, *at.get_ref())) {
+        None | Some((_, 0)) => Ok(None),
+        Some((_, seconds @ 10..=86_400)) => Ok(Some(Duration::from_secs(seconds))),
+        Some((at, seconds)) => {
+            let what = format!("`probe_s` cannot be {seconds}");
+            Err(source.error(at, what, "write 10 to 86400, or 0 to ask nobody"))
+        }
     }
 }
 
@@ -246,6 +258,7 @@ pub(super) fn trunk_environment(
                 route: None,
                 failover_after: Duration::from_secs(6),
                 down_for: Duration::from_secs(30),
+                probe: None,
                 codecs: CODECS.map(str::to_owned).to_vec(),
                 video: false,
                 telephone_event: true,

@@ -111,7 +111,11 @@ fn trunk_at(target: &str, keys: &str) -> String {
 fn a_trunk_has_one_target_or_a_list() {
     let list = "[\"192.0.2.9\", { host = \"192.0.2.8:5070\", weight = 3 }, \
                 { host = \"192.0.2.7\", priority = 0 }]";
-    let config = load(&trunk_at(list, "failover_after_s = 4\ndown_for_s = 90")).unwrap();
+    let config = load(&trunk_at(
+        list,
+        "failover_after_s = 4\ndown_for_s = 90\nprobe_s = 20",
+    ))
+    .unwrap();
     let trunk = &config.trunks[0];
     assert_eq!(trunk.domain, "192.0.2.9", "of the first");
     let hops: Vec<_> = trunk
@@ -134,6 +138,10 @@ fn a_trunk_has_one_target_or_a_list() {
     let again = load(&config.effective()).unwrap();
     assert_eq!(again.trunks[0].hops, trunk.hops);
     assert_eq!(again.trunks[0].down_for, trunk.down_for);
+    assert_eq!(
+        again.trunks[0].probe,
+        Some(std::time::Duration::from_secs(20))
+    );
 }
 
 #[test]
@@ -159,6 +167,7 @@ fn refuses_targets_that_make_no_sense() {
         ("[{ host = \"a\", prio = 1 }]", "", "prio"),
         ("\"a\"", "failover_after_s = 33", "more than 32"),
         ("\"a\"", "down_for_s = 0", "`down_for_s` is 0"),
+        ("\"a\"", "probe_s = 5", "`probe_s` cannot be 5"),
     ] {
         let message = refusal(&trunk_at(target, keys));
         assert!(message.contains(word), "{message}");
