@@ -15,6 +15,7 @@
 //! | `MIN_RTP_PORT` | `[media] rtp_port_min` |
 //! | `MAX_RTP_PORT` | `[media] rtp_port_max` |
 
+mod account;
 mod check;
 mod effective;
 mod error;
@@ -38,7 +39,9 @@ use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
 
 use crate::sip::Transport;
+use crate::sip::transaction::TimerConfig;
 
+pub use account::AccountConfig;
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use proxies::{ProxiesConfig, ProxyHeader};
@@ -183,6 +186,10 @@ pub struct TrunkConfig {
     pub telephone_event: bool,
     /// What holds for calls through it.
     pub calls: CallPolicy,
+    /// Who ringway is there. Default `None`: challenges pass through to the browsers.
+    pub account: Option<AccountConfig>,
+    /// Base values of the timers of requests to it.
+    pub timers: TimerConfig,
     /// Where requests go: `route`, else the targets, resolved. Without those whose host is a name
     /// before [`Config::resolve`].
     pub hops: Vec<Hop>,

@@ -35,6 +35,7 @@ use crate::engine::input::{ConnectionId, Peer};
 use crate::limits::{RELAYED_PER_CONNECTION_MAX, RELAYED_REQUESTS_MAX};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::sip::{HeaderName, Message, Transport, Via};
+use crate::trunk;
 
 /// The edge proxy.
 #[derive(Debug)]
@@ -229,7 +230,10 @@ impl Edge {
         kind: Kind,
     ) {
         let as_it_left = loop_key(&onward);
-        let transaction = context.send(now, to, onward);
+        let transaction = match account_of(context, &request, to, &kind) {
+            Some(trunk) => context.send_to_trunk(now, trunk, to, onward, None),
+            None => context.send(now, to, onward),
+        };
         self.by_request.insert(request.transaction, transaction);
         if let Some(connection) = request.connection() {
             *self.per_connection.entry(connection).or_default() += 1;
@@ -323,6 +327,18 @@ impl Edge {
         if let Some(onward) = self.by_request.get(&transaction).copied() {
             self.take(onward);
         }
+    }
+}
+
+/// The trunk whose account answers challenges to a request that is passed on. A browser registers
+/// with its own password; and in dialogs of its own it numbers its requests itself.
+fn account_of(context: &Context, request: &Incoming, to: Peer, kind: &Kind) -> Option<usize> {
+    let is_alone = request.message.to_tag().is_none() && !makes_dialog(&request.method());
+    match kind {
+        Kind::Other(Way::ToTrunk(_) | Way::Line) if is_alone => {
+            trunk::trunk_of_peer(&context.config, to)
+        }
+        Kind::Other(_) | Kind::Register(_) => None,
     }
 }
 

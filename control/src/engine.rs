@@ -5,10 +5,12 @@
 //! [`shell`](crate::shell).
 
 pub(crate) mod context;
+mod events;
 mod identity;
 pub mod input;
 pub mod output;
 mod proxy;
+mod registrations;
 mod routing;
 mod targets;
 
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use crypto::dtls::Fingerprint;
 use crypto::random::Random;
 
-use self::context::{Connection, Context, Incoming, KEEP_ALIVE_ANSWER};
+use self::context::{Connection, Context, KEEP_ALIVE_ANSWER};
 use self::input::{Input, Peer};
 use self::output::{LogLine, Output};
 use crate::call::Calls;
@@ -32,10 +34,10 @@ use crate::lines::Lines;
 use crate::media::plan::{MediaPlanner, WorkerAddresses};
 use crate::sip::Message;
 use crate::sip::message::is_keep_alive;
-use crate::sip::transaction::{
-    ClientTransactionId, ServerTransactionId, TimerConfig, TransactionEvent, Transactions,
-};
+use crate::sip::transaction::{ClientTransactionId, TimerConfig, Transactions};
 use crate::token::Tokens;
+use crate::trunk::authentication::Authenticator;
+use crate::trunk::registration::Registrations;
 use crate::trunk::{Trunks, trunk_of_peer};
 
 /// What the brain needs to know before it starts.
@@ -116,9 +118,11 @@ impl Engine {
         let node = sip.map(|sip| sip.advertise.to_string()).unwrap_or_default();
         let flow_tokens = FlowTokens::new(flow_secret, &node, &mut random);
         let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
-        let context = Context {
+        let mut context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
             trunks: Trunks::new(Arc::clone(&config), now),
+            authenticator: Authenticator::default(),
+            registrations: Registrations::default(),
             config,
             transactions,
             random,
@@ -133,6 +137,7 @@ impl Engine {
             stopping: false,
             goodbyes: Vec::new(),
         };
+        context.registrations = context.begin_registrations(now);
         let (calls, edge) = (Calls::default(), Edge::new(flow_tokens));
         Self {
             context,
@@ -185,6 +190,7 @@ impl Engine {
             Input::StreamClosed { peer } => {
                 self.context.streams.remove(&peer);
                 self.context.transactions.connection_closed(peer);
+                self.context.registrations.stream_closed(now, peer);
             }
             Input::StreamBroken { peer, rest, error } => {
                 self.refuse_malformed(peer, rest, error.status(), error.to_string());
@@ -197,6 +203,7 @@ impl Engine {
                 self.context.stopping = true;
                 self.stop_by.get_or_insert(now + STOP_WITHIN);
                 self.calls.stop(&mut self.context, now);
+                self.unregister_at_trunks(now);
             }
         }
         self.drain_events(now);
@@ -210,6 +217,7 @@ impl Engine {
         self.calls.handle_timeout(&mut self.context, now);
         self.edge.handle_timeout(&mut self.context, now);
         self.probe(now);
+        self.register_at_trunks(now);
         self.drain_events(now);
     }
 
@@ -226,6 +234,7 @@ impl Engine {
             self.calls.poll_timeout(),
             self.edge.poll_timeout(),
             self.poll_probes(),
+            self.poll_registrations(),
         ];
         let stop = self.stop_by.filter(|_| !self.stop_is_due);
         timers.into_iter().flatten().chain(stop).min()
@@ -366,115 +375,6 @@ impl Engine {
         for moved in moved {
             self.calls.user_moved(&moved);
         }
-    }
-
-    fn transaction_event(&mut self, now: Instant, event: TransactionEvent) {
-        let context = &mut self.context;
-        match event {
-            TransactionEvent::Request {
-                transaction,
-                peer,
-                message,
-            } => {
-                self.request(
-                    now,
-                    Incoming {
-                        transaction,
-                        peer,
-                        message,
-                    },
-                );
-            }
-            TransactionEvent::Ack { peer, message, .. } => {
-                self.calls.acknowledged(context, now, peer, &message);
-            }
-            TransactionEvent::Cancel {
-                transaction,
-                message,
-            } => {
-                self.calls
-                    .cancelled(context, now, transaction, Some(&message));
-            }
-            TransactionEvent::Response {
-                transaction,
-                peer,
-                message,
-            } => {
-                self.response(now, transaction, peer, &message);
-            }
-            // A late answer of a fork or of a call that is over: without a dialog there is
-            // nobody to acknowledge it for.
-            TransactionEvent::StrayResponse { peer, message } => {
-                self.calls.stray_answer(context, now, peer, &message);
-            }
-            TransactionEvent::ServerTimeout { .. } => {}
-            TransactionEvent::Timeout {
-                transaction,
-                silent,
-            } => {
-                self.note_silence(now, silent);
-                self.failed(now, transaction, 408);
-            }
-            TransactionEvent::TransportFailed { transaction, peer } => {
-                self.note_silence(now, peer);
-                self.failed(now, transaction, 503);
-            }
-            TransactionEvent::ServerTransportFailed { transaction } => {
-                self.request_gone(now, transaction);
-            }
-            TransactionEvent::AckMissing { transaction } => {
-                self.calls.ack_missing(context, now, transaction);
-            }
-        }
-    }
-
-    fn response(
-        &mut self,
-        now: Instant,
-        transaction: ClientTransactionId,
-        peer: Peer,
-        response: &Message,
-    ) {
-        if self.probed(now, transaction, response) {
-            return;
-        }
-        self.note_answer(now, peer, response);
-        let context = &mut self.context;
-        // Answers to our BYEs and CANCELs end here: nobody waits for them.
-        let is_known = self
-            .calls
-            .invite_response(context, now, transaction, response)
-            || self
-                .calls
-                .reoffer_response(context, now, transaction, response)
-            || self
-                .calls
-                .refresh_response(context, now, transaction, response)
-            || self
-                .calls
-                .relay_response(context, now, transaction, response)
-            || self.edge.response(context, now, transaction, response);
-        if !is_known {
-            Calls::answer_of_no_call(context, now, peer, response);
-        }
-    }
-
-    fn failed(&mut self, now: Instant, transaction: ClientTransactionId, status: u16) {
-        self.probes.remove(&transaction);
-        let context = &mut self.context;
-        let _known = self.calls.invite_failed(context, now, transaction, status)
-            || self.calls.reoffer_failed(context, now, transaction, status)
-            || self
-                .calls
-                .not_refreshed(context, now, transaction, status, None)
-            || self.calls.relay_failed(context, now, transaction, status)
-            || self.edge.failed(context, now, transaction, status);
-    }
-
-    fn request_gone(&mut self, now: Instant, transaction: ServerTransactionId) {
-        self.edge.request_gone(transaction);
-        self.calls
-            .cancelled(&mut self.context, now, transaction, None);
     }
 }
 

@@ -15,8 +15,12 @@ pub const CALLS_MAX: usize = 20_000;
 pub const CALLS_PER_CONNECTION_MAX: usize = 128;
 /// Requests within one call that wait for the other side at a time; beyond it, 503.
 pub const RELAYS_PER_CALL_MAX: usize = 16;
-/// Our first sequence number of a dialog is four times the caller's, of which as many bits count.
-pub const FIRST_SEQUENCE_MASK: u32 = (1 << 28) - 1;
+/// Our first sequence number of a dialog is the caller's, of which as many bits count, times this:
+/// room for attempts of our own between two of the caller's.
+pub const FIRST_SEQUENCE_FACTOR: u32 = 4 * SEQUENCE_STRIDE;
+/// See [`FIRST_SEQUENCE_FACTOR`]; below 2^31 with it, and room for the requests of the dialog.
+pub const FIRST_SEQUENCE_MASK: u32 = (1 << 26) - 1;
+const _: () = assert!(FIRST_SEQUENCE_MASK < (1 << 30) / FIRST_SEQUENCE_FACTOR);
 /// Shortest session interval of all, in seconds (RFC 4028 section 4); what is below is no timer.
 pub const SESSION_EXPIRES_MIN_S: u32 = 90;
 /// Longest session interval, in seconds: a day. A peer that names a longer one gets this.
@@ -151,6 +155,25 @@ pub const SIP_DATAGRAM_BYTES_MAX: usize = 65_535;
 pub const TARGETS_PER_TRUNK_MAX: usize = 16;
 /// Targets that one call tries, one after the other.
 pub const ATTEMPTS_MAX: usize = 8;
+/// Times that a request which is challenged is sent again with credentials: for the challenge, and
+/// for a nonce that has grown old meanwhile.
+pub const CHALLENGE_TRIES_MAX: u32 = 3;
+/// Realms of one trunk that ringway answers for; further ones are not answered.
+pub const CHALLENGES_PER_TRUNK_MAX: usize = 8;
+/// Room between the numbers of two requests in a dialog with a trunk that has an account: one that
+/// is challenged is sent again with the numbers in between.
+pub const SEQUENCE_STRIDE: u32 = CHALLENGE_TRIES_MAX + 1;
+/// Shortest and longest interval that a registration of our own asks for, in seconds.
+pub const TRUNK_REGISTER_EXPIRES_MIN_S: u32 = 60;
+/// What a shorter grant of a registration of our own is taken for, in seconds.
+pub const TRUNK_REGISTER_GRANT_MIN_S: u32 = 10;
+/// Pause after the first round of a registration of our own that failed; then it doubles (RFC 5626
+/// section 4.5).
+pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause between two rounds of a registration of our own (RFC 5626 section 4.5).
+pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1800);
+/// See [`TRUNK_REGISTER_EXPIRES_MIN_S`].
+pub const TRUNK_REGISTER_EXPIRES_MAX_S: u32 = 86_400;
 /// Longest pause that a carrier's Retry-After is believed to ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// TCP and TLS connections of the trunk side at a time, those that carriers opened and ours.

@@ -5,7 +5,10 @@
 //! ([`Attempt`]): after a connection that cannot be had, silence, or a 503, and after nothing else
 //! (RFC 3263 section 4.3).
 
+pub(crate) mod authentication;
+pub(crate) mod called;
 pub mod health;
+pub(crate) mod registration;
 pub mod select;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -85,6 +88,17 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// These ways, best first. Each but the last may be silent for so long.
+    pub(crate) fn of(peers: impl IntoIterator<Item = Peer>, failover_after: Duration) -> Self {
+        Self {
+            peers: peers.into_iter().collect(),
+            failover_after,
+            has_answered: false,
+            is_ringing: false,
+            failed_with: None,
+        }
+    }
+
     /// Takes the next way. `None` if there is none left.
     pub fn take(&mut self) -> Option<Peer> {
         self.has_answered = false;
@@ -221,13 +235,9 @@ impl Trunks {
         // Stable: the order of those that are up stays.
         ways.sort_by_key(|(condition, _, _)| *condition);
         ways.truncate(ATTEMPTS_MAX);
-        Attempt {
-            peers: ways.into_iter().map(|(_, _, peer)| peer).collect(),
-            failover_after: config.map(|c| c.failover_after).unwrap_or_default(),
-            has_answered: false,
-            is_ringing: false,
-            failed_with: None,
-        }
+        let peers = ways.into_iter().map(|(_, _, peer)| peer);
+        let failover_after = config.map(|c| c.failover_after);
+        Attempt::of(peers, failover_after.unwrap_or_default())
     }
 
     /// Where a request that is no call goes: the best target. `None` if there is none that takes
@@ -301,13 +311,7 @@ mod tests {
 
     fn attempt(count: u16) -> Attempt {
         let peer = |last| Peer::Udp(([192, 0, 2, 1], 5060 + last).into());
-        Attempt {
-            peers: (0..count).map(peer).collect(),
-            failover_after: Duration::from_secs(6),
-            has_answered: false,
-            is_ringing: false,
-            failed_with: None,
-        }
+        Attempt::of((0..count).map(peer), Duration::from_secs(6))
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::dialog::Dialog;
+use super::dialog::{Dialog, sequence};
 use super::end::Cause;
 use super::headers;
 use super::join::{connect, note_codec, open_routes, set_route};
@@ -14,7 +14,7 @@ use super::refresh::{raise_interval, timer_policy};
 use super::reliable;
 use super::session_timer::{self, SessionTimer};
 use super::state::State;
-use super::{Call, CallId, Calls, Party};
+use super::{CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
 use crate::engine::input::Peer;
 use crate::limits::MEDIA_KEYED_WITHIN;
@@ -36,8 +36,15 @@ impl Calls {
             return false;
         };
         let status = response.status().unwrap_or_default();
-        if let Some(attempt) = self.calls.get_mut(&id).and_then(Call::attempt) {
-            attempt.heard(status);
+        if let Some(call) = self.calls.get_mut(&id) {
+            if let Some(attempt) = call.attempt() {
+                attempt.heard(status);
+            }
+            // It may have been sent again with credentials.
+            let sent = context.transactions.sent(transaction).and_then(sequence);
+            if let (Some(leg), Some(number)) = (call.callee.as_mut(), sent) {
+                leg.invite_sequence = number;
+            }
         }
         match status {
             0..=100 => {}
@@ -113,13 +120,14 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        let invite = call.callee_invite;
         let Some(leg) = call.callee.as_mut() else {
             return;
         };
         if matches!(leg.invite, Invite::Accepted | Invite::Over) {
             let same = leg.dialog.remote_tag.as_deref() == response.to_tag();
             return if same {
-                leg.send_ack(context)
+                leg.send_ack(context, invite, leg.invite_sequence)
             } else {
                 refuse_fork(context, now, leg, leg.peer, response)
             };
@@ -128,14 +136,14 @@ impl Calls {
         leg.dialog.learn_from_response(response);
         if call.state != State::Calling {
             // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
-            leg.send_ack(context);
+            leg.send_ack(context, invite, leg.invite_sequence);
             leg.send_bye(context, now, None);
             return self.finish_if_done(context, now, id);
         }
         leg.invite = Invite::Accepted;
         leg.timer = SessionTimer::granted(response);
         leg.note_allow(response);
-        leg.send_ack(context);
+        leg.send_ack(context, invite, leg.invite_sequence);
         call.note_session_id(response);
         let was_off = std::mem::take(&mut call.early_media_off);
         if !response.body().is_empty() {
@@ -240,6 +248,11 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        if matches!(status, 401 | 407) && context.has_account(callee) {
+            // The caller has nothing to answer that with.
+            let reason = "the trunk does not take the credentials of its account";
+            return self.end(context, now, id, Cause::of(403, reason));
+        }
         let status = caller_status(call.caller.side, status);
         let mut answer = Message::response_to(&call.invite.message, status, None);
         answer.set_to_tag(&call.caller.dialog.local_tag);
@@ -441,7 +454,10 @@ fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, peer: Peer, r
     context.send_ack(peer, ack);
     if !fork.is_ended {
         let bye = fork.dialog.request(Method::Bye);
-        context.send(now, peer, bye);
+        match leg.side {
+            Side::Browser => context.send(now, peer, bye),
+            Side::Trunk(trunk) => context.send_to_trunk(now, trunk, peer, bye, None),
+        };
     }
     leg.keep_fork(fork.dialog, true);
 }

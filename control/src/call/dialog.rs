@@ -20,6 +20,9 @@ pub(crate) struct Dialog {
     pub(crate) route_set: Vec<String>,
     /// Sequence number of our last request.
     pub(crate) local_sequence: u32,
+    /// How far the next one is from it: more than 1 where requests may be sent again with
+    /// credentials.
+    pub(crate) stride: u32,
     /// Sequence number of the peer's last request.
     pub(crate) remote_sequence: Option<u32>,
     /// `RSeq` of the peer's last provisional response that we acknowledged (RFC 3262).
@@ -48,6 +51,7 @@ impl Dialog {
                 .map(str::to_owned)
                 .collect(),
             local_sequence: 0,
+            stride: 1,
             remote_sequence: sequence(invite),
             reliable_sequence: None,
             session_id: None,
@@ -65,6 +69,7 @@ impl Dialog {
             remote_target: contact_uri(response)?,
             route_set: Vec::new(),
             local_sequence: sequence(response)?,
+            stride: 1,
             remote_sequence: None,
             reliable_sequence: None,
             session_id: None,
@@ -122,7 +127,7 @@ impl Dialog {
 
     /// A request in this dialog, with the next sequence number.
     pub(crate) fn request(&mut self, method: Method) -> Message {
-        self.local_sequence += 1;
+        self.local_sequence += self.stride;
         self.request_with_sequence(method, self.local_sequence)
     }
 

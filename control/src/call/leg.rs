@@ -1,6 +1,6 @@
 //! One side of a call: its dialog, its session description, its flows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataplane::link::{Command, FlowId, Media};
 
@@ -101,10 +101,11 @@ impl Leg {
         context: &mut Context,
         side: Side,
         peer: Peer,
-        dialog: Dialog,
+        mut dialog: Dialog,
         flows: LegFlows,
     ) -> Self {
         let local = local_transport(context, side, &flows);
+        dialog.stride = context.stride(side);
         let sdp = LegSdp::new(side.profile(), context.random.u64());
         Self {
             side,
@@ -192,7 +193,12 @@ impl Leg {
     pub(crate) fn contact(&self, context: &Context) -> String {
         match self.side {
             Side::Browser => format!("<sip:ringway@{BROWSER_SIDE_HOST};transport=ws>"),
-            Side::Trunk(_) => {
+            Side::Trunk(index) => {
+                let trunk = context.config.trunks.get(index);
+                let account = trunk.and_then(|trunk| trunk.account.as_ref());
+                if let Some(account) = account {
+                    return format!("<{}>", context.account_uri(account, self.peer));
+                }
                 let transport = self.peer.on_trunk_side().map_or(Transport::Udp, |(t, _)| t);
                 format!("<{}>", context.trunk_side_uri("ringway", transport))
             }
@@ -206,17 +212,39 @@ impl Leg {
         now: Instant,
         request: Message,
     ) -> ClientTransactionId {
-        context.send(now, self.peer, request)
+        self.send_within(context, now, request, None)
     }
 
-    /// Sends the ACK for the 2xx that made the dialog.
-    pub(crate) fn send_ack(&self, context: &mut Context) {
-        self.send_ack_of(context, self.invite_sequence);
+    /// Sends a request to a peer that may be silent for so long only; `None` for timer B or F.
+    pub(crate) fn send_within(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        request: Message,
+        within: Option<Duration>,
+    ) -> ClientTransactionId {
+        match self.side {
+            Side::Browser => context.send_within(now, self.peer, request, within),
+            Side::Trunk(trunk) => context.send_to_trunk(now, trunk, self.peer, request, within),
+        }
     }
 
-    /// Sends the ACK for a 2xx to the INVITE or re-INVITE with this sequence number.
-    pub(crate) fn send_ack_of(&self, context: &mut Context, sequence: u32) {
-        let ack = self.dialog.request_with_sequence(Method::Ack, sequence);
+    /// Sends the ACK for a 2xx to the INVITE or re-INVITE that was sent as `invite`: with the
+    /// number and the credentials of the one that was answered (RFC 3261 section 13.2.2.4).
+    /// `sequence` is its number if it is not known any more.
+    pub(crate) fn send_ack(
+        &self,
+        context: &mut Context,
+        invite: Option<ClientTransactionId>,
+        sequence: u32,
+    ) {
+        let sent = invite.and_then(|invite| context.transactions.sent(invite));
+        let number = sent.and_then(super::dialog::sequence).unwrap_or(sequence);
+        let mut ack = self.dialog.request_with_sequence(Method::Ack, number);
+        if let Some(sent) = sent {
+            ack.copy_from(sent, HeaderName::Authorization);
+            ack.copy_from(sent, HeaderName::ProxyAuthorization);
+        }
         context.send_ack(self.peer, ack);
     }
 
@@ -226,7 +254,7 @@ impl Leg {
         if let Some(reason) = reason {
             bye.push(HeaderName::Reason, reason);
         }
-        let transaction = context.send(now, self.peer, bye);
+        let transaction = self.send(context, now, bye);
         if context.stopping {
             context.goodbyes.push(transaction);
         }

@@ -10,7 +10,7 @@ use super::refresh::propose_timer;
 use super::setup::hops_left;
 use crate::engine::context::Context;
 use crate::engine::input::Peer;
-use crate::limits::FIRST_SEQUENCE_MASK;
+use crate::limits::{FIRST_SEQUENCE_FACTOR, FIRST_SEQUENCE_MASK};
 use crate::sip::{HeaderName, Message, Method, NameAddr};
 use crate::trunk::Attempt;
 
@@ -93,7 +93,9 @@ pub(super) fn callee_dialog(
     let names = [invite.call_id(), tag, outgoing.request_uri.as_str()];
     // Far enough below 2^31 for all later requests of the dialog (RFC 3261 section 8.1.1.5), and
     // with room for attempts of our own between two of the caller's.
-    let number = (super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK) * 4;
+    let number = super::dialog::sequence(invite).unwrap_or(1) & FIRST_SEQUENCE_MASK;
+    let number = (number + 1) * FIRST_SEQUENCE_FACTOR;
+    let stride = context.stride(outgoing.side);
     let (mut local, mut remote) = (without_tag(&outgoing.from), without_tag(&outgoing.to));
     if is_signed(invite, outgoing) {
         // What is signed stays as it is (RFC 8224 section 4.1).
@@ -109,7 +111,8 @@ pub(super) fn callee_dialog(
         remote,
         remote_target: outgoing.request_uri.clone(),
         route_set: Vec::new(),
-        local_sequence: number.saturating_sub(1),
+        local_sequence: number - stride,
+        stride,
         remote_sequence: None,
         reliable_sequence: None,
         session_id: None,

@@ -323,7 +323,7 @@ impl Calls {
         let (Some(leg), Some(request)) = (call.callee.as_mut(), request) else {
             return;
         };
-        let transaction = context.send_within(now, leg.peer, request, patience);
+        let transaction = leg.send_within(context, now, request, patience);
         leg.invite = Invite::Client(transaction);
         if let Some(old) = call.callee_invite.replace(transaction) {
             self.by_client_invite.remove(&old);

@@ -1,8 +1,10 @@
 //! From the file as written to a configuration that can be relied on.
 
+mod account;
 mod calls;
 mod media;
 mod sip;
+mod timers;
 mod token;
 mod trunks;
 mod web;

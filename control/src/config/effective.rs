@@ -3,10 +3,11 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader, RealmConfig,
-    Registration, SipConfig, TargetConfig, TokenConfig, TokenKey, TokenRequired, TrunkConfig,
-    Trust, WithoutPath,
+    AccountConfig, CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader,
+    RealmConfig, Registration, SipConfig, TargetConfig, TokenConfig, TokenKey, TokenRequired,
+    TrunkConfig, Trust, WithoutPath,
 };
+use crate::sip::transaction::TimerConfig;
 
 pub(super) fn effective(config: &Config) -> String {
     let mut text = String::new();
@@ -277,7 +278,34 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
         "video = {}\ntelephone_event = {}",
         trunk.video, trunk.telephone_event
     )?;
+    timers(&trunk.timers, out)?;
+    if let Some(account) = &trunk.account {
+        self::account(account, out)?;
+    }
     calls(&trunk.calls, out)
+}
+
+fn timers(timers: &TimerConfig, out: &mut String) -> fmt::Result {
+    let (t1, t2) = (timers.t1.as_millis(), timers.t2.as_millis());
+    writeln!(out, "t1_ms = {t1}\nt2_ms = {t2}")?;
+    if timers.request_timeout != timers.t1 * 64 {
+        writeln!(out, "timer_b_s = {}", timers.request_timeout.as_secs())?;
+    }
+    writeln!(out, "timer_c_s = {}", timers.timer_c.as_secs())
+}
+
+fn account(account: &AccountConfig, out: &mut String) -> fmt::Result {
+    writeln!(out, "username = {:?}", account.username)?;
+    writeln!(out, "auth_username = {:?}", account.auth_username)?;
+    writeln!(out, "password = \"…\"")?;
+    if let Some(realm) = &account.realm {
+        writeln!(out, "auth_realm = {realm:?}")?;
+    }
+    writeln!(out, "register = {}", account.register_expires.is_some())?;
+    match account.register_expires {
+        Some(expires) => writeln!(out, "register_expires_s = {}", expires.as_secs()),
+        None => Ok(()),
+    }
 }
 
 /// One string, or a list of tables.

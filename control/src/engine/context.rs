@@ -11,16 +11,20 @@ use dataplane::link::Command;
 
 use super::input::{ConnectionId, Peer};
 use super::output::{LogLine, Output};
-use crate::config::Config;
-use crate::limits::{RETRY_AFTER_S, STREAMS_MAX};
+use crate::call::leg::Side;
+use crate::config::{AccountConfig, Config};
+use crate::limits::{RETRY_AFTER_S, SEQUENCE_STRIDE, STREAMS_MAX};
 use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::MediaPlanner;
 use crate::sdp::Refusal;
 use crate::sip::transaction::{
-    ClientTransactionId, ServerTransactionId, Transactions, ViaParameters,
+    Challenged, ClientTransactionId, RequestOptions, ServerTransactionId, Transactions,
+    ViaParameters,
 };
 use crate::sip::{HeaderName, Message, Method, Transport};
 use crate::token::{Identity, Tokens};
+use crate::trunk::authentication::Authenticator;
+use crate::trunk::registration::Registrations;
 use crate::trunk::{self, Trunks};
 
 /// Methods that this server takes, as `Allow` says.
@@ -67,6 +71,8 @@ pub(crate) struct Context {
     /// [`STREAMS_MAX`].
     pub(crate) streams: BTreeSet<Peer>,
     pub(crate) trunks: Trunks,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) registrations: Registrations,
     pub(crate) outputs: VecDeque<Output>,
     /// Text of our certificate's fingerprint, as in SDP.
     pub(crate) fingerprint: String,
@@ -91,23 +97,116 @@ impl Context {
         self.send_within(now, peer, request, None)
     }
 
-    /// Sends a new request to a peer that may be silent for so long only; `None` for timer B or F.
+    /// Sends a new request that is not the business of a trunk's account to a peer that may be
+    /// silent for so long only; `None` for timer B or F.
     pub(crate) fn send_within(
         &mut self,
         now: Instant,
         peer: Peer,
+        request: Message,
+        within: Option<Duration>,
+    ) -> ClientTransactionId {
+        let trunk = trunk::trunk_of_peer(&self.config, peer);
+        let trunk = trunk.and_then(|index| self.config.trunks.get(index));
+        let options = RequestOptions {
+            timers: trunk.map(|trunk| trunk.timers),
+            within,
+            account: None,
+        };
+        self.send_with(now, peer, request, options)
+    }
+
+    /// Sends a new request to a target of a trunk: with the trunk's timers, and with credentials
+    /// where it has an account. It may be silent for so long only; `None` for timer B or F.
+    pub(crate) fn send_to_trunk(
+        &mut self,
+        now: Instant,
+        trunk: usize,
+        peer: Peer,
         mut request: Message,
         within: Option<Duration>,
+    ) -> ClientTransactionId {
+        let config = Arc::clone(&self.config);
+        let config = config.trunks.get(trunk);
+        let account = config.and_then(|config| config.account.as_ref());
+        if let Some(account) = account {
+            self.authorize(trunk, account, &mut request);
+        }
+        let options = RequestOptions {
+            timers: config.map(|config| config.timers),
+            within,
+            account: account.map(|_| trunk),
+        };
+        self.send_with(now, peer, request, options)
+    }
+
+    fn send_with(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        mut request: Message,
+        options: RequestOptions,
     ) -> ClientTransactionId {
         if request.header(HeaderName::UserAgent).is_none() {
             request.push(HeaderName::UserAgent, self.config.server.name.as_str());
         }
         let via = self.via(peer);
-        let transactions = &mut self.transactions;
-        match within {
-            Some(within) => transactions.send_request_within(now, peer, request, &via, within),
-            None => transactions.send_request(now, peer, request, &via),
+        self.transactions
+            .send_request_with(now, peer, request, &via, options)
+    }
+
+    fn authorize(&mut self, trunk: usize, account: &AccountConfig, request: &mut Message) {
+        let cnonce = self.token();
+        self.authenticator
+            .authorize(trunk, account, request, &cnonce);
+    }
+
+    /// Sends a request again, with credentials, that a trunk has challenged (RFC 3261 section
+    /// 22.2). False if there is nothing to answer with.
+    pub(crate) fn answer_challenge(
+        &mut self,
+        now: Instant,
+        challenged: &Challenged,
+        response: &Message,
+    ) -> bool {
+        let config = Arc::clone(&self.config);
+        let mut request = challenged.request.clone();
+        let trunk = challenged.account;
+        let account = config.trunks.get(trunk);
+        let account = account.and_then(|trunk| trunk.account.as_ref());
+        let (Some(account), Some(cseq)) = (account, request.cseq()) else {
+            return false;
+        };
+        let tries = challenged.tries;
+        let makes_sense = self
+            .authenticator
+            .challenged(trunk, account, &request, response, tries);
+        if !makes_sense {
+            return false;
         }
+        let number = cseq.number.saturating_add(1);
+        request.set(HeaderName::CSeq, format!("{number} {}", request.method()));
+        self.authorize(trunk, account, &mut request);
+        let via = self.via(challenged.peer());
+        self.transactions.send_again(now, challenged, request, &via)
+    }
+
+    /// How far the sequence numbers of our requests to one side are from each other.
+    pub(crate) fn stride(&self, side: Side) -> u32 {
+        if self.has_account(side) {
+            SEQUENCE_STRIDE
+        } else {
+            1
+        }
+    }
+
+    /// Is this a trunk where challenges are answered here?
+    pub(crate) fn has_account(&self, side: Side) -> bool {
+        let Side::Trunk(index) = side else {
+            return false;
+        };
+        let trunk = self.config.trunks.get(index);
+        trunk.is_some_and(|trunk| trunk.account.is_some())
     }
 
     /// Sends an ACK for a 2xx: no transaction, and a Via of its own (RFC 3261 section 13.2.2.4).

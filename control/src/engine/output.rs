@@ -73,6 +73,15 @@ pub enum LogLine {
         /// Answered by the built-in registrar, or by this trunk.
         registrar: String,
     },
+    /// Ringway has registered at a trunk (INFO), or has lost its registration there (WARN).
+    TrunkRegistration {
+        /// Name of the trunk.
+        trunk: String,
+        /// What holds now.
+        is_registered: bool,
+        /// Status of the last answer.
+        status: u16,
+    },
     /// A message was refused (DEBUG).
     Refused {
         /// From where.

@@ -13,6 +13,7 @@ use crate::edge::route::Routes;
 use crate::lines;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
 use crate::trunk;
+use crate::trunk::called::called_number;
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
 pub(super) type NoRoute = (u16, &'static str);
@@ -290,8 +291,9 @@ impl Engine {
         let routes = Routes::of(&self.context, &self.edge.tokens, request)
             .ok_or((400, "Route not understood"))?;
         let Some(found) = self.found(now, trunk, request, &routes)? else {
-            let number = uri.user_decoded().unwrap_or_default();
-            if lines::find(&self.context.config.lines, &number).is_none() {
+            let config = &self.context.config;
+            let number = called_number(config.trunks.get(trunk), request, &uri);
+            if lines::find(&config.lines, &number).is_none() {
                 return Err((404, "no such user"));
             }
             return self.to_line(now, &from, &number);

@@ -99,7 +99,7 @@ impl Engine {
 }
 
 /// The pause that a response asks for (RFC 3261 section 20.33).
-fn retry_after(response: &Message) -> Option<Duration> {
+pub(super) fn retry_after(response: &Message) -> Option<Duration> {
     let value = response.header(HeaderName::RetryAfter)?.trim_start();
     let digits = value.split(|c: char| !c.is_ascii_digit()).next()?;
     let seconds: u32 = digits.parse().ok()?;

@@ -47,6 +47,16 @@ pub(super) fn write(line: &LogLine) {
                 registrar, address_of_record, "registration answered"
             );
         }
+        LogLine::TrunkRegistration {
+            trunk,
+            is_registered: true,
+            status,
+        } => info!(trunk, status, "registered at the trunk"),
+        LogLine::TrunkRegistration {
+            trunk,
+            is_registered: false,
+            status,
+        } => warn!(trunk, status, "not registered at the trunk"),
         LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
         LogLine::Target(TargetStatus {
             trunk,

@@ -1,13 +1,15 @@
-//! Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760): MD5 and SHA-256, without qop
-//! or with `qop=auth`.
+//! Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760): MD5, SHA-256 and SHA-512-256,
+//! without qop or with `qop=auth`.
 //!
-//! Left out: `-sess` algorithms (no browser stack and hardly a carrier uses them), SHA-512-256, and
-//! `auth-int`, which cannot survive the rewriting of bodies.
+//! Left out: `-sess` algorithms (no browser stack and hardly a carrier uses them), and `auth-int`,
+//! which cannot survive the rewriting of bodies.
 
 use std::fmt;
 
 use aws_lc_rs::constant_time;
+use aws_lc_rs::digest::{SHA512_256, digest};
 use rsip::services::DigestGenerator;
+use zeroize::Zeroizing;
 
 use super::header::params::{quote, split_outside_quotes, unescape, unquote};
 use super::method::Method;
@@ -25,6 +27,8 @@ pub enum Algorithm {
     Md5,
     /// SHA-256 (RFC 8760).
     Sha256,
+    /// SHA-512/256 (RFC 8760).
+    Sha512Trunc256,
     /// One that is not computed here.
     Other(String),
 }
@@ -36,6 +40,7 @@ impl Algorithm {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
+            Self::Sha512Trunc256 => "SHA-512-256",
             Self::Other(text) => text,
         }
     }
@@ -45,6 +50,8 @@ impl Algorithm {
             Self::Md5
         } else if text.eq_ignore_ascii_case("SHA-256") {
             Self::Sha256
+        } else if text.eq_ignore_ascii_case("SHA-512-256") {
+            Self::Sha512Trunc256
         } else {
             Self::Other(text.to_owned())
         }
@@ -176,11 +183,6 @@ impl Credentials {
     /// Returns the digest that these parameters demand. `None` for a method, an algorithm or a qop
     /// that is not computed here, and for `auth` without `nc` and `cnonce`.
     fn expected(&self, method: &Method, password: &str) -> Option<String> {
-        let algorithm = match self.algorithm {
-            None | Some(Algorithm::Md5) => rsip::headers::auth::Algorithm::Md5,
-            Some(Algorithm::Sha256) => rsip::headers::auth::Algorithm::Sha256,
-            Some(Algorithm::Other(_)) => return None,
-        };
         // rsip prints the nonce count in decimal; with qop the middle of the hashed text is
         // therefore given as one piece, in the place of the nonce (RFC 7616 section 3.4.1).
         let middle = match self.qop.as_deref() {
@@ -194,6 +196,15 @@ impl Credentials {
                 )
             }
             Some(_) => return None,
+        };
+        let algorithm = match self.algorithm {
+            None | Some(Algorithm::Md5) => rsip::headers::auth::Algorithm::Md5,
+            Some(Algorithm::Sha256) => rsip::headers::auth::Algorithm::Sha256,
+            // rsip has SHA-512 only in full.
+            Some(Algorithm::Sha512Trunc256) => {
+                return Some(self.sha512_trunc256(method, password, &middle));
+            }
+            Some(Algorithm::Other(_)) => return None,
         };
         // Nor does it print every URI as it parsed it: the text goes in whole.
         let host = rsip::Host::Domain(rsip::Domain::from(self.uri.as_str()));
@@ -212,6 +223,20 @@ impl Credentials {
             algorithm,
         };
         Some(generator.compute())
+    }
+
+    /// RFC 7616 section 3.4.1, with the hash function of RFC 8760 section 2.2.
+    fn sha512_trunc256(&self, method: &Method, password: &str, middle: &str) -> String {
+        let hash = |text: String| {
+            let text = Zeroizing::new(text);
+            let digest = digest(&SHA512_256, text.as_bytes());
+            let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+            Zeroizing::new(hex.collect::<String>())
+        };
+        let secret = hash(format!("{}:{}:{password}", self.username, self.realm));
+        let request = hash(format!("{method}:{}", self.uri));
+        let whole = hash(format!("{}:{middle}:{}", *secret, *request));
+        whole.to_string()
     }
 }
 
@@ -300,6 +325,16 @@ pub fn answer(
     };
     credentials.response = credentials.expected(method, password)?;
     Some(credentials)
+}
+
+/// Tells whether [`answer`] can answer a challenge, as far as that can be said without a request.
+#[must_use]
+pub fn is_answerable(challenge: &Challenge) -> bool {
+    let has_auth = challenge.qop.is_empty() || challenge.qop.iter().any(|qop| qop == "auth");
+    match challenge.algorithm {
+        None | Some(Algorithm::Md5 | Algorithm::Sha256 | Algorithm::Sha512Trunc256) => has_auth,
+        Some(Algorithm::Other(_)) => false,
+    }
 }
 
 /// Removes `auth-int` from the qop list of a challenge; all else stays as it was. A list with

@@ -89,6 +89,18 @@ impl TimerConfig {
     }
 }
 
+/// How one request is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestOptions {
+    /// Base values of its timers, if they are not those of the table.
+    pub timers: Option<TimerConfig>,
+    /// Timer B or F, if it is another one still.
+    pub within: Option<Duration>,
+    /// The account that answers a challenge to it: a number of the owner's, which comes back with
+    /// [`TransactionEvent::Challenged`].
+    pub account: Option<usize>,
+}
+
 /// What the layer writes into the Via of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViaParameters {
@@ -138,6 +150,16 @@ pub enum TransactionEvent {
         /// The response.
         message: Message,
     },
+    /// A 401 or 407 to a request that an account was named for: send the request again with
+    /// credentials ([`Transactions::send_again`]), or take it as a [`TransactionEvent::Response`].
+    Challenged {
+        /// What is challenged.
+        challenged: Box<Challenged>,
+        /// Where the response came from.
+        peer: Peer,
+        /// The response.
+        message: Message,
+    },
     /// A response that belongs to no transaction, for example a late 2xx.
     StrayResponse {
         /// Where it came from.
@@ -175,6 +197,31 @@ pub enum TransactionEvent {
         /// The INVITE, which is gone now.
         transaction: ServerTransactionId,
     },
+}
+
+/// A request that was challenged.
+#[derive(Clone, Debug)]
+pub struct Challenged {
+    /// Its name, also when it is sent again.
+    pub transaction: ClientTransactionId,
+    /// The account that was named for it.
+    pub account: usize,
+    /// How often it has been sent again before.
+    pub tries: u32,
+    /// The request as it was sent, without our Via.
+    pub request: Message,
+    /// Where it went.
+    peer: Peer,
+    timers: TimerConfig,
+    is_cancelled: bool,
+}
+
+impl Challenged {
+    /// Where the request went, and goes again.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
 }
 
 /// The table of all transactions.
@@ -215,8 +262,12 @@ struct Client {
     request: Message,
     /// Value of the Reason header of the CANCEL.
     cancel_reason: Option<String>,
-    /// Made by the layer itself (CANCEL): its fate is nobody's concern.
+    /// Made by the layer itself (CANCEL), or sent again since: its fate is nobody's concern.
     is_internal: bool,
+    timers: TimerConfig,
+    account: Option<usize>,
+    /// How often it has been sent again with credentials.
+    tries: u32,
     deadline: Option<Instant>,
 }
 

@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::limits::TARGETS_PER_TRUNK_MAX;
 use crate::sip::Transport;
+use crate::sip::transaction::TimerConfig;
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
     let transport = trunk
@@ -47,6 +48,8 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         video: trunk.video,
         telephone_event: trunk.telephone_event,
         calls: super::calls::policy(trunk, source)?,
+        account: super::account::account(trunk, source)?,
+        timers: super::timers::timers(trunk, source)?,
         hops: Vec::new(),
         sources: Vec::new(),
     };
@@ -263,6 +266,8 @@ pub(super) fn trunk_environment(
                 video: false,
                 telephone_event: true,
                 calls: CallPolicy::default(),
+                account: None,
+                timers: TimerConfig::default(),
                 hops: Vec::new(),
                 sources: Vec::new(),
             });

@@ -2,10 +2,45 @@
 
 use super::client_invite::ClientStep;
 use super::{
-    Bytes, Client, ClientInvite, ClientKey, ClientMachine, ClientOther, ClientTransactionId,
-    Duration, Either, HeaderName, Instant, Message, Method, Peer, TimerConfig, TransactionEvent,
-    Transactions, ViaParameters, key,
+    Bytes, Challenged, Client, ClientInvite, ClientKey, ClientMachine, ClientOther,
+    ClientTransactionId, Either, HeaderName, Instant, Message, Method, Peer, RequestOptions,
+    TimerConfig, TransactionEvent, Transactions, ViaParameters, key,
 };
+
+/// What a transaction begins with, beside its request.
+struct Start {
+    id: ClientTransactionId,
+    peer: Peer,
+    timers: TimerConfig,
+    account: Option<usize>,
+    tries: u32,
+}
+
+impl Client {
+    /// What is challenged by this response, if the owner can answer for it.
+    fn challenged(&self, transaction: ClientTransactionId, status: u16) -> Option<Challenged> {
+        let is_cancelled = match &self.machine {
+            ClientMachine::Invite(machine) => machine.is_cancelled(),
+            ClientMachine::Other(_) => false,
+        };
+        Some(Challenged {
+            transaction,
+            account: self.account.filter(|_| matches!(status, 401 | 407))?,
+            tries: self.tries,
+            request: self.without_via(),
+            peer: self.peer,
+            timers: self.timers,
+            is_cancelled,
+        })
+    }
+
+    /// The request as the owner gave it.
+    fn without_via(&self) -> Message {
+        let mut request = self.request.clone();
+        request.remove_first_value(HeaderName::Via);
+        request
+    }
+}
 
 impl Transactions {
     /// Sends a request, and repeats it as its transport needs.
@@ -22,37 +57,104 @@ impl Transactions {
         message: Message,
         via: &ViaParameters,
     ) -> ClientTransactionId {
-        let within = self.config.request_timeout;
-        self.send_request_within(now, peer, message, via, within)
+        self.send_request_with(now, peer, message, via, RequestOptions::default())
     }
 
-    /// As [`Transactions::send_request`], with a timer B or F of its own.
-    pub fn send_request_within(
+    /// As [`Transactions::send_request`], with timers and an account of its own.
+    pub fn send_request_with(
         &mut self,
         now: Instant,
         peer: Peer,
+        message: Message,
+        via: &ViaParameters,
+        options: RequestOptions,
+    ) -> ClientTransactionId {
+        let id = ClientTransactionId(self.take_id());
+        let mut timers = options.timers.unwrap_or(self.config);
+        timers.request_timeout = options.within.unwrap_or(timers.request_timeout);
+        let start = Start {
+            id,
+            peer,
+            timers,
+            account: options.account,
+            tries: 0,
+        };
+        self.start_client(now, start, message, via);
+        id
+    }
+
+    /// Sends a request once more, under the same name, in a transaction of its own: with
+    /// credentials and a higher number in CSeq (RFC 3261 section 22.2). Only after
+    /// [`TransactionEvent::Challenged`]; the message is as in [`Transactions::send_request`].
+    ///
+    /// What came of the first time is over: no more events of it follow. False if it cannot be
+    /// sent because the request was cancelled meanwhile.
+    pub fn send_again(
+        &mut self,
+        now: Instant,
+        challenged: &Challenged,
+        message: Message,
+        via: &ViaParameters,
+    ) -> bool {
+        if challenged.is_cancelled {
+            return false;
+        }
+        self.set_aside(challenged.transaction);
+        let start = Start {
+            id: challenged.transaction,
+            peer: challenged.peer,
+            timers: challenged.timers,
+            account: Some(challenged.account),
+            tries: challenged.tries + 1,
+        };
+        self.start_client(now, start, message, via);
+        true
+    }
+
+    fn start_client(
+        &mut self,
+        now: Instant,
+        start: Start,
         mut message: Message,
         via: &ViaParameters,
-        within: Duration,
-    ) -> ClientTransactionId {
+    ) {
         let branch = self.identifiers.branch();
         message.push_front(HeaderName::Via, key::own_via(via, &branch));
         if message.header(HeaderName::MaxForwards).is_none() {
             message.push(HeaderName::MaxForwards, "70");
         }
         if self.is_full() {
-            let transaction = ClientTransactionId(self.take_id());
             self.events.push_back(TransactionEvent::TransportFailed {
-                transaction,
+                transaction: start.id,
                 peer: None,
             });
-            return transaction;
+            return;
         }
-        let config = TimerConfig {
-            request_timeout: within,
-            ..self.config
+        self.begin_client(now, start, message, branch, false);
+    }
+
+    /// Lets a transaction whose request is sent again go on by itself: it acknowledges what comes
+    /// twice.
+    fn set_aside(&mut self, id: ClientTransactionId) {
+        let Some(mut client) = self.remove_client(id) else {
+            return;
         };
-        self.begin_client(now, &config, peer, message, branch, false)
+        let new = ClientTransactionId(self.take_id());
+        client.is_internal = true;
+        self.client_keys.insert(client.key.clone(), new);
+        if client.peer.is_reliable() {
+            self.connections.insert((client.peer, Either::Client(new)));
+        }
+        if let Some(at) = client.deadline {
+            self.deadlines.insert((at, Either::Client(new)));
+        }
+        self.clients.insert(new, client);
+    }
+
+    /// A request of ours as it was sent last, while its transaction lives.
+    #[must_use]
+    pub fn sent(&self, transaction: ClientTransactionId) -> Option<&Message> {
+        self.clients.get(&transaction).map(|client| &client.request)
     }
 
     /// Sends an ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The message has
@@ -90,7 +192,7 @@ impl Transactions {
             return;
         };
         client.cancel_reason = reason.map(str::to_owned);
-        let cancel = machine.cancel(now, &self.config);
+        let cancel = machine.cancel(now, &client.timers);
         self.finish_client_step(
             now,
             transaction,
@@ -128,8 +230,8 @@ impl Transactions {
             return;
         };
         let mut step = match &mut client.machine {
-            ClientMachine::Invite(machine) => machine.handle_response(now, &self.config, status),
-            ClientMachine::Other(machine) => machine.handle_response(now, &self.config, status),
+            ClientMachine::Invite(machine) => machine.handle_response(now, &client.timers, status),
+            ClientMachine::Other(machine) => machine.handle_response(now, &client.timers, status),
         };
         if step.acknowledge {
             let ack = key::hop_ack(&client.request, &message).to_bytes();
@@ -139,12 +241,19 @@ impl Transactions {
             step.transmit = Some(ack);
         }
         if step.deliver && !client.is_internal {
-            let transaction = id;
-            self.events.push_back(TransactionEvent::Response {
-                transaction,
-                peer,
-                message,
-            });
+            let event = match client.challenged(id, status) {
+                Some(challenged) => TransactionEvent::Challenged {
+                    challenged: Box::new(challenged),
+                    peer,
+                    message,
+                },
+                None => TransactionEvent::Response {
+                    transaction: id,
+                    peer,
+                    message,
+                },
+            };
+            self.events.push_back(event);
         }
         self.finish_client_step(now, id, step);
     }
@@ -159,8 +268,8 @@ impl Transactions {
         };
         let silent = unheard.then_some(client.peer);
         let step = match &mut client.machine {
-            ClientMachine::Invite(machine) => machine.handle_timeout(now, &self.config),
-            ClientMachine::Other(machine) => machine.handle_timeout(now, &self.config),
+            ClientMachine::Invite(machine) => machine.handle_timeout(now, &client.timers),
+            ClientMachine::Other(machine) => machine.handle_timeout(now, &client.timers),
         };
         if step.timeout && !client.is_internal {
             let transaction = id;
@@ -190,36 +299,42 @@ impl Transactions {
     fn begin_client(
         &mut self,
         now: Instant,
-        config: &TimerConfig,
-        peer: Peer,
+        start: Start,
         request: Message,
         branch: String,
         is_internal: bool,
-    ) -> ClientTransactionId {
-        let id = ClientTransactionId(self.take_id());
+    ) {
+        let Start {
+            id,
+            peer,
+            timers,
+            account,
+            tries,
+        } = start;
         let bytes: Bytes = request.to_bytes();
         let method = request.method();
         let reliable = peer.is_reliable();
         let machine = if method == Method::Invite {
-            ClientMachine::Invite(ClientInvite::new(now, config, reliable, bytes.clone()))
+            ClientMachine::Invite(ClientInvite::new(now, &timers, reliable, bytes.clone()))
         } else {
-            ClientMachine::Other(ClientOther::new(now, config, reliable, bytes.clone()))
+            ClientMachine::Other(ClientOther::new(now, &timers, reliable, bytes.clone()))
         };
         let key = ClientKey { branch, method };
         self.client_keys.insert(key.clone(), id);
         if reliable {
             self.connections.insert((peer, Either::Client(id)));
         }
-        let cancel_reason = None;
-        let deadline = None;
         let client = Client {
             machine,
             key,
             peer,
             request,
-            cancel_reason,
+            cancel_reason: None,
             is_internal,
-            deadline,
+            timers,
+            account,
+            tries,
+            deadline: None,
         };
         self.clients.insert(id, client);
         let transmit = Some(bytes);
@@ -231,14 +346,13 @@ impl Transactions {
                 ..ClientStep::default()
             },
         );
-        id
     }
 
     fn finish_client_step(&mut self, now: Instant, id: ClientTransactionId, step: ClientStep) {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
-        let peer = client.peer;
+        let (peer, timers) = (client.peer, client.timers);
         let (deadline, is_terminated) = match &client.machine {
             ClientMachine::Invite(machine) => (machine.poll_timeout(), machine.is_terminated()),
             ClientMachine::Other(machine) => (machine.poll_timeout(), machine.is_terminated()),
@@ -254,8 +368,14 @@ impl Transactions {
             self.remove_client(id);
         }
         if let Some((cancel, branch)) = cancel {
-            let config = self.config;
-            self.begin_client(now, &config, peer, cancel, branch, true);
+            let start = Start {
+                id: ClientTransactionId(self.take_id()),
+                peer,
+                timers,
+                account: None,
+                tries: 0,
+            };
+            self.begin_client(now, start, cancel, branch, true);
         }
     }
 

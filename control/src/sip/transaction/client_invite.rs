@@ -153,6 +153,11 @@ impl ClientInvite {
         }
     }
 
+    /// Tells whether a CANCEL has been sent, or waits to be.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.is_cancelled || self.wants_cancel
+    }
+
     /// Tells whether nothing has come back.
     pub(super) fn is_unheard(&self) -> bool {
         self.state == State::Calling
