@@ -350,6 +350,17 @@ fn a_carrier_calls_the_account_and_the_line_rings_that_to_names() {
 }
 
 #[test]
+fn a_call_to_the_account_itself_rings_at_its_line() {
+    let mut world = World::with_config(&config("calls_to = \"1002\""));
+    let browser = log_in(&mut world, "1002", "secret-two");
+    let mut invite = carrier_invite("sip:t1@198.51.100.1:5060", CARRIER_OFFER);
+    invite.set(HeaderName::To, "<sip:t1@carrier.test>");
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    world.expect_request(browser, &Method::Invite);
+}
+
+#[test]
 fn stopping_takes_the_registration_back_and_waits_for_the_answer() {
     let mut world = World::with_config(&config("register = true"));
     world.advance(Duration::ZERO);

@@ -15,6 +15,9 @@ pub struct AccountConfig {
     pub password: Secret,
     /// The only realm that it is told to. Default `None`: to any realm of the trunk.
     pub realm: Option<String>,
+    /// The number of the line that calls to the account ring at when they name nobody else. Default
+    /// `None`: they are refused.
+    pub calls_to: Option<String>,
     /// The interval that its own registration asks for. Default `None`: it does not register.
     pub register_expires: Option<Duration>,
 }

@@ -119,6 +119,7 @@ pub(super) fn check(
     let media = media::media(&file.media, source, &web, sip.as_ref(), env)?;
     let realms = trunks::realms(&file.realm, source, &trunks)?;
     let lines = lines(&file.lines, file.line, source, &realms)?;
+    account::check_lines(&file.trunk, &lines, source)?;
     let name = match &file.server.name {
         Some(at) => source.word("name", at)?,
         None => "ringway".to_owned(),

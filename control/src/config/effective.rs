@@ -301,6 +301,9 @@ fn account(account: &AccountConfig, out: &mut String) -> fmt::Result {
     if let Some(realm) = &account.realm {
         writeln!(out, "auth_realm = {realm:?}")?;
     }
+    if let Some(number) = &account.calls_to {
+        writeln!(out, "calls_to = {number:?}")?;
+    }
     writeln!(out, "register = {}", account.register_expires.is_some())?;
     match account.register_expires {
         Some(expires) => writeln!(out, "register_expires_s = {}", expires.as_secs()),

@@ -150,6 +150,7 @@ pub(super) struct Trunk {
     pub(super) password: At<Secret>,
     pub(super) auth_realm: At<String>,
     pub(super) register: At<bool>,
+    pub(super) calls_to: At<String>,
     pub(super) register_expires_s: At<u32>,
     pub(super) t1_ms: At<u64>,
     pub(super) t2_ms: At<u64>,

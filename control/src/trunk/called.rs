@@ -8,12 +8,12 @@ use crate::sip::{HeaderName, Message, NameAddr, Uri};
 pub(crate) fn called_number(trunk: Option<&TrunkConfig>, request: &Message, uri: &Uri) -> String {
     let asked = uri.user_decoded().unwrap_or_default();
     let account = trunk.and_then(|trunk| trunk.account.as_ref());
-    if account.is_none_or(|account| account.username != asked) {
+    let Some(account) = account.filter(|account| account.username == asked) else {
         return asked;
-    }
-    [HeaderName::from("P-Called-Party-ID"), HeaderName::To]
+    };
+    let named = [HeaderName::from("P-Called-Party-ID"), HeaderName::To]
         .into_iter()
         .filter_map(|name| NameAddr::parse(request.header(name)?)?.uri.user_decoded())
-        .find(|number| !number.is_empty())
-        .unwrap_or(asked)
+        .find(|number| !number.is_empty() && *number != asked);
+    named.or_else(|| account.calls_to.clone()).unwrap_or(asked)
 }

@@ -28,7 +28,7 @@ function transportLines(transport, tls) {
   return { sip: sip.join('\n'), trunk: trunk.join('\n') };
 }
 
-function configuration({ codecs, silentAfterSeconds, registration, transport, tls }) {
+function configuration({ codecs, silentAfterSeconds, registration, transport, tls, keys, more }) {
   const { sip, trunk } = transportLines(transport, tls);
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
@@ -49,10 +49,12 @@ target = "${ADDRESS.carrier}:${PORTS[transport]}"
 ${trunk}
 domain = "${DOMAIN}"
 codecs = ${JSON.stringify(codecs)}
+${keys}
 [[realm]]
 domain = "${DOMAIN}"
 trunk = "carrier"
 registration = "${registration}"
+${more}
 `;
 }
 
@@ -81,14 +83,16 @@ async function run(scope, namespace, args, port) {
 /**
  * Ringway on the edge between the browser's and the carrier's network.
  * @param {{codecs?: string[], silentAfterSeconds?: number, registration?: string,
- *   transport?: 'udp' | 'tcp' | 'tls',
+ *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string,
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `transport` and
- *   `tls` are those of the trunk and of the listener beside UDP.
+ *   `tls` are those of the trunk and of the listener beside UDP; `keys` are more lines of the trunk,
+ *   `more` of the end of the file.
  */
 export function gateway(scope, namespace, options = {}) {
   const file = join(scope.directory, 'ringway.toml');
   const defaults = { silentAfterSeconds: 60, registration: 'contact', transport: 'udp' };
-  const text = configuration({ codecs: ['PCMU', 'PCMA'], ...defaults, ...options });
+  const others = { codecs: ['PCMU', 'PCMA'], keys: '', more: '' };
+  const text = configuration({ ...others, ...defaults, ...options });
   writeFileSync(file, text);
   return run(scope, namespace, ['--config', file], 8443);
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Source;
 use crate::config::file::At;
-use crate::config::{AccountConfig, ConfigError, file};
+use crate::config::{AccountConfig, ConfigError, LinesConfig, file};
 use crate::limits::{TRUNK_REGISTER_EXPIRES_MAX_S, TRUNK_REGISTER_EXPIRES_MIN_S};
+use crate::lines::find;
 
 /// What a registration asks for unless told otherwise, in seconds.
 const REGISTER_EXPIRES_DEFAULT_S: u32 = 3600;
@@ -18,6 +19,7 @@ pub(super) fn account(
         let others = [
             ("auth_username", &trunk.auth_username),
             ("auth_realm", &trunk.auth_realm),
+            ("calls_to", &trunk.calls_to),
         ];
         for (key, value) in others {
             if let Some(at) = value {
@@ -46,10 +48,29 @@ pub(super) fn account(
         auth_username: optional("auth_username", &trunk.auth_username)?
             .unwrap_or_else(|| username.clone()),
         realm: optional("auth_realm", &trunk.auth_realm)?,
+        calls_to: optional("calls_to", &trunk.calls_to)?,
         username,
         password,
         register_expires: register_expires(trunk, source)?,
     }))
+}
+
+/// The line that calls to an account ring at is there.
+pub(super) fn check_lines(
+    trunks: &[file::Trunk],
+    lines: &LinesConfig,
+    source: &Source<'_>,
+) -> Result<(), ConfigError> {
+    for at in trunks.iter().filter_map(|trunk| trunk.calls_to.as_ref()) {
+        if find(lines, at.get_ref()).is_none() {
+            let what = format!(
+                "`calls_to` is `{}`, and there is no such line",
+                at.get_ref()
+            );
+            return Err(source.error(at, what, "name the number of a [[line]]"));
+        }
+    }
+    Ok(())
 }
 
 fn no_user(key: &str) -> String {
@@ -126,6 +147,18 @@ mod tests {
             let error = check(keys).expect_err(keys);
             assert!(!error.contains("pw"), "{error}");
         }
+    }
+
+    #[test]
+    fn calls_to_an_account_ring_at_a_line_that_there_is() {
+        let account = "username = \"t1\"\npassword = \"pw\"\n";
+        let calls_to = |number: &str| {
+            let line = "[[line]]\nnumber = \"1001\"\npassword = \"x\"";
+            check(&format!("{account}calls_to = \"{number}\"\n{line}"))
+        };
+        let account = calls_to("1001").expect("valid").expect("an account");
+        assert_eq!(account.calls_to.as_deref(), Some("1001"));
+        assert!(calls_to("1002").expect_err("unknown").contains("1002"));
     }
 
     #[test]

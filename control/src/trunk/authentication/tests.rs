@@ -9,6 +9,7 @@ fn account() -> AccountConfig {
         auth_username: "auth-t1".to_owned(),
         password: "secret".to_owned().into(),
         realm: None,
+        calls_to: None,
         register_expires: None,
     }
 }
