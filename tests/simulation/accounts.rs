@@ -10,7 +10,7 @@ use tests::world::{CONFIG, TRUNK, World};
 
 use crate::peers::{
     BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
-    carrier_invite, in_dialog, log_in, register_at_carrier, trunk,
+    carrier_invite, in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
 };
 use crate::proxy::from_browser;
 
@@ -195,6 +195,30 @@ fn d10_a_re_invite_of_ours_is_answered_for_too() {
     );
     assert!(ack.header(HeaderName::Authorization).is_some());
     world.expect_status(browser, 200);
+}
+
+#[test]
+fn d5_a_challenged_refer_is_known_by_the_number_that_was_taken() {
+    let mut world = World::with_config(&config(""));
+    let (browser, invite, accepted, onward) = talk(&mut world);
+    world.expect_request(trunk(), &Method::Ack);
+    let mut refer = in_dialog(&invite, &accepted, &Method::Refer, 1);
+    refer.push(HeaderName::ReferTo, "<sip:carol@carrier.test>");
+    refer.push(HeaderName::Contact, "<sip:x@x1.invalid;transport=ws>");
+    world.receive(browser, &refer);
+    let passed = world.expect_request(trunk(), &Method::Refer);
+    world.receive(trunk(), &challenge(&passed, 407, ", stale=true"));
+    let again = world.expect_request(trunk(), &Method::Refer);
+    world.receive(trunk(), &answer_to(&again, 202, "bob1", None));
+    world.expect_status(browser, 202);
+    let mut notify = in_dialog_of_callee(&onward, "bob1", &Method::Notify);
+    let id = format!("refer;id={}", number(&again));
+    notify.push(HeaderName::Event, id);
+    notify.push(HeaderName::SubscriptionState, "active");
+    world.receive(trunk(), &notify);
+    let told = world.expect_request(browser, &Method::Notify);
+    let id = format!("refer;id={}", number(&refer));
+    assert_eq!(told.header(HeaderName::Event), Some(id.as_str()));
 }
 
 #[test]

@@ -263,7 +263,7 @@ impl Calls {
         };
         let method = request.method();
         let mut onward = leg.dialog.request(method.clone());
-        let sequence = leg.dialog.local_sequence;
+        let numbers = leg.dialog.local_sequence..leg.dialog.local_sequence + leg.dialog.stride;
         for (name, value) in passed.lines() {
             onward.push(name, value);
         }
@@ -275,7 +275,7 @@ impl Calls {
         }
         let transaction = leg.send(context, now, onward);
         if method == Method::Refer {
-            call.note_refer(party, &request.message, sequence);
+            call.note_refer(party, &request.message, numbers);
         }
         call.relays.insert(transaction);
         let from = party;

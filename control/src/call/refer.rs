@@ -1,6 +1,8 @@
 //! Transfer: REFER and its NOTIFYs pass between the legs (RFC 3515, 4488), and what names a dialog
 //! on one side is made to name it on the other (`Replaces`, RFC 3891).
 
+use std::ops::Range;
+
 use super::dialog::sequence;
 use super::leg::Side;
 use super::outgoing::plain_address;
@@ -15,11 +17,12 @@ use crate::sip::{HeaderName, Message, NameAddr, Uri};
 
 /// A REFER that was passed on: its NOTIFYs may name it by its sequence number (RFC 3515 section
 /// 2.4.6), which differs between the legs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refer {
     from: Party,
     theirs: u32,
-    ours: u32,
+    /// More than one number where it may have been sent again with credentials.
+    ours: Range<u32>,
 }
 
 /// A `Replaces` that names a dialog of ours, as the peer of the other leg knows it.
@@ -178,7 +181,7 @@ impl Calls {
 
 impl Call {
     /// Remembers a REFER that was passed on; the oldest makes room.
-    pub(super) fn note_refer(&mut self, from: Party, theirs: &Message, ours: u32) {
+    pub(super) fn note_refer(&mut self, from: Party, theirs: &Message, ours: Range<u32>) {
         let Some(theirs) = sequence(theirs) else {
             return;
         };
@@ -195,10 +198,9 @@ impl Call {
                 continue;
             };
             let id = header_param(value, "id").and_then(|id| id.parse::<u32>().ok());
-            let refer = self
-                .refers
-                .iter()
-                .find(|refer| refer.from == by.other() && Some(refer.ours) == id);
+            let refer = self.refers.iter().find(|refer| {
+                refer.from == by.other() && id.is_some_and(|id| refer.ours.contains(&id))
+            });
             let is_refer = name == HeaderName::Event && value.starts_with("refer");
             match refer.filter(|_| is_refer) {
                 Some(refer) => onward.push(&name, format!("refer;id={}", refer.theirs)),
