@@ -7,8 +7,8 @@ use control::sip::{HeaderName, Message, Method};
 use tests::world::{CONFIG, TRUNK, World, text};
 
 use crate::peers::{
-    BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite,
-    in_dialog, log_in, register_at,
+    BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
+    carrier_invite, in_dialog, in_dialog_of_callee, log_in, register_at,
 };
 
 /// The trunk is spoken to like this.
@@ -121,6 +121,52 @@ fn c17_responses_go_back_on_the_connection_of_the_request() {
     let ringing = world.expect_request(browser, &Method::Invite);
     world.receive(browser, &answer_to(&ringing, 180, "alice1", None));
     world.expect_status(carrier, 180);
+    assert!(world.connects.is_empty());
+}
+
+/// A line talks to a caller whose call came on a connection that the carrier opened, with this
+/// Contact. The line's leg, and the carrier's.
+fn called_over(world: &mut World, contact: &str) -> (Peer, Peer, Message) {
+    let browser = log_in(world, "1001", "secret-one");
+    let carrier = theirs(world, 20);
+    let mut invite = carrier_invite("sip:1001@198.51.100.1", CARRIER_OFFER);
+    invite.set(HeaderName::Contact, contact);
+    world.receive(carrier, &invite);
+    world.expect_status(carrier, 100);
+    let ringing = world.expect_request(browser, &Method::Invite);
+    let taken = answer_to(&ringing, 200, "alice1", Some(BROWSER_ANSWER));
+    world.receive(browser, &taken);
+    world.expect_request(browser, &Method::Ack);
+    let accepted = world.expect_status(carrier, 200);
+    world.receive(carrier, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    (browser, carrier, ringing)
+}
+
+#[test]
+fn c17_a_call_outlives_the_connection_that_the_carrier_opened() {
+    for contact in ["<sip:bob@198.51.100.20:5060>", "<sip:bob@192.0.2.77:6000>"] {
+        let mut world = world_over("tcp");
+        let (browser, carrier, ringing) = called_over(&mut world, contact);
+        world.lose_stream(carrier);
+        assert!(world.records.is_empty(), "the call goes on");
+        let bye = in_dialog_of_callee(&ringing, "alice1", &Method::Bye);
+        world.receive(browser, &bye);
+        // A connection to the target, which is all that we can open.
+        let bye = world.expect_request(over_tcp(), &Method::Bye);
+        assert_eq!(world.connects, [(over_tcp(), "carrier.test".to_owned())]);
+        world.receive(over_tcp(), &answer_to(&bye, 200, "x", None));
+        assert_eq!(world.records.len(), 1);
+    }
+}
+
+#[test]
+fn c17_a_call_stays_on_the_connection_that_the_carrier_opened_while_it_stands() {
+    let mut world = world_over("tcp");
+    let contact = "<sip:bob@198.51.100.20:5060>";
+    let (browser, carrier, ringing) = called_over(&mut world, contact);
+    let bye = in_dialog_of_callee(&ringing, "alice1", &Method::Bye);
+    world.receive(browser, &bye);
+    world.expect_request(carrier, &Method::Bye);
     assert!(world.connects.is_empty());
 }
 

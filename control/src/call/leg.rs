@@ -207,7 +207,7 @@ impl Leg {
 
     /// Sends a request in the dialog.
     pub(crate) fn send(
-        &self,
+        &mut self,
         context: &mut Context,
         now: Instant,
         request: Message,
@@ -217,7 +217,7 @@ impl Leg {
 
     /// Sends a request to a peer that may be silent for so long only; `None` for timer B or F.
     pub(crate) fn send_within(
-        &self,
+        &mut self,
         context: &mut Context,
         now: Instant,
         request: Message,
@@ -225,7 +225,11 @@ impl Leg {
     ) -> ClientTransactionId {
         match self.side {
             Side::Browser => context.send_within(now, self.peer, request, within),
-            Side::Trunk(trunk) => context.send_to_trunk(now, trunk, self.peer, request, within),
+            Side::Trunk(trunk) => {
+                let target = &self.dialog.remote_target;
+                self.peer = context.way_to_trunk(now, trunk, self.peer, target);
+                context.send_to_trunk(now, trunk, self.peer, request, within)
+            }
         }
     }
 

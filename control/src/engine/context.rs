@@ -1,7 +1,7 @@
 //! What every part of the brain works with: the transactions, the media plan, the outputs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::sip::transaction::{
     Challenged, ClientTransactionId, RequestOptions, ServerTransactionId, Transactions,
     ViaParameters,
 };
-use crate::sip::{HeaderName, Message, Method, Transport};
+use crate::sip::{HeaderName, Message, Method, Transport, Uri};
 use crate::token::{Identity, Tokens};
 use crate::trunk::authentication::Authenticator;
 use crate::trunk::registration::Registrations;
@@ -189,6 +189,33 @@ impl Context {
         self.authorize(trunk, account, &mut request);
         let via = self.via(challenged.peer());
         self.transactions.send_again(now, challenged, request, &via)
+    }
+
+    /// Where the next request of a dialog with a trunk goes. A connection that the carrier opened
+    /// cannot be opened again once it is gone: then to the target that its Contact names, or to the
+    /// best one.
+    pub(crate) fn way_to_trunk(
+        &self,
+        now: Instant,
+        trunk: usize,
+        peer: Peer,
+        remote_target: &str,
+    ) -> Peer {
+        let can_be_reached = |peer: Peer| {
+            self.streams.contains(&peer) || trunk::server_of(&self.config, peer).is_some()
+        };
+        if !peer.is_stream() || can_be_reached(peer) {
+            return peer;
+        }
+        let transport = peer.on_trunk_side().map_or(Transport::Tcp, |(t, _)| t);
+        let named = Uri::parse(remote_target).and_then(|uri| {
+            let address = uri.host.trim_matches(['[', ']']).parse().ok()?;
+            let port = uri.port.unwrap_or(transport.default_port());
+            Some(Peer::of_trunk(transport, SocketAddr::new(address, port)))
+        });
+        let named = named.filter(|named| can_be_reached(*named));
+        let best = || self.trunks.best(now, trunk, remote_target);
+        named.or_else(best).unwrap_or(peer)
     }
 
     /// How far the sequence numbers of our requests to one side are from each other.
