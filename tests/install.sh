@@ -37,6 +37,9 @@ if [ "${1:-test}" = bench ]; then
     lacks sysctl procps
     lacks taskset util-linux
     lacks strace strace
+    lacks kamailio kamailio
+    ls /usr/lib/*/kamailio/modules/websocket.so >/dev/null 2>&1 ||
+        packages="$packages kamailio-websocket-modules"
 fi
 
 if [ -n "$packages" ]; then

@@ -5,11 +5,13 @@ mod clock;
 mod connections;
 mod cost;
 mod environment;
+mod failover;
 mod generator;
 mod media;
 mod network;
 mod options;
 mod page;
+mod proxy;
 mod report;
 mod scenario;
 mod search;
@@ -21,6 +23,7 @@ mod stream;
 mod subject;
 mod syscalls;
 mod traffic;
+mod websocket;
 mod wire;
 
 use std::process::ExitCode;
@@ -56,6 +59,10 @@ enum Command {
     Srtp(srtp::SrtpArguments),
     /// Measures what parsing, editing and printing SIP messages costs, next to rsip.
     Sip(sip::SipArguments),
+    /// Measures requests per second through the edge proxy, next to Kamailio.
+    Proxy(proxy::ProxyArguments),
+    /// Measures how long a call takes that the first target of a trunk does not take.
+    Failover(failover::FailoverArguments),
     /// Measures the memory of idle WSS connections to ringway, and how fast they open.
     Connections(connections::ConnectionsArguments),
     /// The process of one target; the others start it.
@@ -72,6 +79,8 @@ fn main() -> ExitCode {
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Srtp(arguments) => srtp::run(&arguments),
         Command::Sip(arguments) => sip::run(&arguments),
+        Command::Proxy(arguments) => proxy::run(&arguments),
+        Command::Failover(arguments) => failover::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
         Command::Subject(arguments) => subject::serve(&arguments),
     };
