@@ -2,7 +2,7 @@
 // endpoints of the carrier's own network.
 
 import { join } from 'node:path';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { ADDRESS } from './namespaces.mjs';
 import { start } from './process.mjs';
 
@@ -43,7 +43,7 @@ verify_certificate = yes
 require_certificate = yes
 `;
 
-function configuration({ challengeInvites, noAnswerMs, path, transport, tlsFile }) {
+function configuration({ address, challengeInvites, noAnswerMs, path, transport, tlsFile }) {
   const passwords = Object.entries(USERS)
     .map(([user, password]) => `  if ($au == "${user}") { $var(password) = "${password}"; }`)
     .join('\n');
@@ -62,9 +62,9 @@ log_stderror=yes
 log_prefix="$ci "
 fork=yes
 children=2
-listen=udp:${ADDRESS.carrier}:5060
+listen=udp:${address}:5060
 ${transport === 'udp' ? 'disable_tcp=yes' : `tcp_children=2
-listen=${transport}:${ADDRESS.carrier}:${PORTS[transport]}`}
+listen=${transport}:${address}:${PORTS[transport]}`}
 ${transport === 'tls' ? 'enable_tls=yes' : ''}
 alias="${DOMAIN}"
 server_signature=no
@@ -134,7 +134,7 @@ request_route {
   if (is_method("SUBSCRIBE|REFER")) { record_route(); }
   if (is_method("INVITE")) {
     record_route();
-    if (${challengeInvites ? 1 : 0} == 1 && $si != "${ADDRESS.carrier}") {
+    if (${challengeInvites ? 1 : 0} == 1 && $si != "${address}") {
       route(PASSWORD);
       if (!pv_proxy_authenticate("${DOMAIN}", "$var(password)", "0")) {
         proxy_challenge("${DOMAIN}", "1");
@@ -169,24 +169,27 @@ onreply_route {
 
 /**
  * Starts the carrier's registrar and proxy.
- * @param {{challengeInvites?: boolean, noAnswerMs?: number, path?: boolean,
+ * @param {{address?: string, challengeInvites?: boolean, noAnswerMs?: number, path?: boolean,
  *   transport?: 'udp' | 'tcp' | 'tls', log?: string,
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `noAnswerMs` is
  *   how long a call may ring before the carrier answers 408; with `path`, its registrar knows Path
  *   and it challenges with SHA-256 first; `transport` is what it listens for beside UDP.
  */
 export async function kamailio(scope, namespace, options = {}) {
-  const file = join(scope.directory, 'kamailio.cfg');
-  const { transport = 'udp', tls, log = 'kamailio' } = options;
+  const { address = ADDRESS.carrier, transport = 'udp', tls, log = 'kamailio' } = options;
+  const file = join(scope.directory, `${log}.cfg`);
+  // Where its processes meet.
+  const meeting = join(scope.directory, `${log}.run`);
+  mkdirSync(meeting, { recursive: true });
   const tlsFile = tls && join(scope.directory, 'kamailio_tls.cfg');
   if (tls) writeFileSync(tlsFile, tlsProfile('server', tls) + tlsProfile('client', tls));
   const defaults = { challengeInvites: true, noAnswerMs: 60_000 };
-  writeFileSync(file, configuration({ ...defaults, ...options, transport, tlsFile }));
+  writeFileSync(file, configuration({ ...defaults, ...options, address, transport, tlsFile }));
   const child = start({
     namespace,
     name: 'kamailio',
     command: 'kamailio',
-    args: ['-f', file, '-DD', '-E', '-m', '32', '-M', '4', '-Y', scope.directory],
+    args: ['-f', file, '-DD', '-E', '-m', '32', '-M', '4', '-Y', meeting],
     logFile: scope.logFile(log),
   });
   scope.defer(() => child.stop());

@@ -28,7 +28,8 @@ function transportLines(transport, tls) {
   return { sip: sip.join('\n'), trunk: trunk.join('\n') };
 }
 
-function configuration({ codecs, silentAfterSeconds, registration, transport, tls, keys, more }) {
+function configuration({ codecs, silentAfterSeconds, registration, transport, tls, ...others }) {
+  const { keys, more, target = `${ADDRESS.carrier}:${PORTS[transport]}` } = others;
   const { sip, trunk } = transportLines(transport, tls);
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
@@ -45,7 +46,7 @@ silent_after_s = ${silentAfterSeconds}
 level = "debug"
 [[trunk]]
 name = "carrier"
-target = "${ADDRESS.carrier}:${PORTS[transport]}"
+target = ${JSON.stringify(target)}
 ${trunk}
 domain = "${DOMAIN}"
 codecs = ${JSON.stringify(codecs)}
@@ -83,7 +84,7 @@ async function run(scope, namespace, args, port) {
 /**
  * Ringway on the edge between the browser's and the carrier's network.
  * @param {{codecs?: string[], silentAfterSeconds?: number, registration?: string,
- *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string,
+ *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string, target?: string | string[],
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `transport` and
  *   `tls` are those of the trunk and of the listener beside UDP; `keys` are more lines of the trunk,
  *   `more` of the end of the file.

@@ -14,7 +14,7 @@ const md5 = (text) => createHash('md5').update(text).digest('hex');
 const token = () => randomBytes(6).toString('hex');
 
 /** Opens a WebSocket to the gateway for this user. */
-export async function sipClient(scope, namespace, user, password) {
+export async function sipClient(scope, namespace, user, password, domain = DOMAIN) {
   const inside = await forward(scope, namespace, ADDRESS.edgeToBrowser, 8443);
   // The certificate is self-signed; nothing else could listen in that namespace.
   const createConnection = () =>
@@ -26,14 +26,14 @@ export async function sipClient(scope, namespace, user, password) {
     socket.on('open', resolve);
     socket.on('error', reject);
   });
-  return new SipClient(scope, socket, user, password);
+  return new SipClient(scope, socket, { user, password, domain });
 }
 
 class SipClient {
-  constructor(scope, socket, user, password) {
-    Object.assign(this, { socket, user, password });
+  constructor(scope, socket, { user, password, domain }) {
+    Object.assign(this, { socket, user, password, domain });
     this.host = `${token()}.invalid`;
-    this.uri = `sip:${user}@${DOMAIN}`;
+    this.uri = `sip:${user}@${domain}`;
     this.contact = `<sip:${user}-tab@${this.host};transport=ws>`;
     this.instance = `"<urn:uuid:00000000-0000-4000-8000-${token()}>"`;
     this.received = [];
@@ -97,7 +97,7 @@ class SipClient {
   register() {
     const contact = `${this.contact};reg-id=1;+sip.instance=${this.instance};expires=300`;
     const extra = [`Contact: ${contact}`, 'Supported: path, outbound'];
-    return this.request('REGISTER', `sip:${DOMAIN}`, extra, '', { to: `<${this.uri}>` });
+    return this.request('REGISTER', `sip:${this.domain}`, extra, '', { to: `<${this.uri}>` });
   }
 
   /** Answers a request; `extra` are further header lines. */

@@ -5,8 +5,12 @@ import { ENDPOINTS } from './kamailio.mjs';
 import { ADDRESS } from './namespaces.mjs';
 import { start } from './process.mjs';
 
-/** Starts the scenario for one call. `finished()` resolves when it went as written. */
-export async function sipp(scope, namespace, scenario, { number = 3000, args = [] } = {}) {
+/**
+ * Starts the scenario for one call: behind the carrier's proxy as `number`, or by itself at `port`.
+ * `finished()` resolves when it went as written.
+ */
+export async function sipp(scope, namespace, scenario, options = {}) {
+  const { number = 3000, port = ENDPOINTS[number], transport = 'udp', args = [] } = options;
   const file = fileURLToPath(new URL(`../scenarios/${scenario}.xml`, import.meta.url));
   const child = start({
     namespace,
@@ -18,7 +22,9 @@ export async function sipp(scope, namespace, scenario, { number = 3000, args = [
       '-i',
       ADDRESS.carrier,
       '-p',
-      String(ENDPOINTS[number]),
+      String(port),
+      '-t',
+      transport === 'tcp' ? 't1' : 'u1',
       '-m',
       '1',
       '-nostdin',
@@ -35,7 +41,7 @@ export async function sipp(scope, namespace, scenario, { number = 3000, args = [
     logFile: scope.logFile(`sipp-${scenario}`),
   });
   scope.defer(() => child.stop('SIGKILL'));
-  await child.waitForPort('udp', ENDPOINTS[number]);
+  await child.waitForPort(transport, port);
   return {
     child,
     async finished(timeoutMs = 15_000) {
