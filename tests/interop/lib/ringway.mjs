@@ -29,10 +29,11 @@ function transportLines(transport, tls) {
 }
 
 function configuration({ codecs, silentAfterSeconds, registration, transport, tls, ...others }) {
-  const { keys, more, target = `${ADDRESS.carrier}:${PORTS[transport]}` } = others;
+  const { keys, more, web, target = `${ADDRESS.carrier}:${PORTS[transport]}` } = others;
   const { sip, trunk } = transportLines(transport, tls);
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
+${web}
 [sip]
 listen = "${ADDRESS.edgeToCarrier}:5060"
 ${sip}
@@ -84,7 +85,7 @@ async function run(scope, namespace, args, port) {
 /**
  * Ringway on the edge between the browser's and the carrier's network.
  * @param {{codecs?: string[], silentAfterSeconds?: number, registration?: string,
- *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string, target?: string | string[],
+ *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string, web?: string, target?: string | string[],
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `transport` and
  *   `tls` are those of the trunk and of the listener beside UDP; `keys` are more lines of the trunk,
  *   `more` of the end of the file.
@@ -92,7 +93,7 @@ async function run(scope, namespace, args, port) {
 export function gateway(scope, namespace, options = {}) {
   const file = join(scope.directory, 'ringway.toml');
   const defaults = { silentAfterSeconds: 60, registration: 'contact', transport: 'udp' };
-  const others = { codecs: ['PCMU', 'PCMA'], keys: '', more: '' };
+  const others = { codecs: ['PCMU', 'PCMA'], keys: '', more: '', web: '' };
   const text = configuration({ ...others, ...defaults, ...options });
   writeFileSync(file, text);
   return run(scope, namespace, ['--config', file], 8443);
