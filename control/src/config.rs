@@ -30,7 +30,7 @@ mod tests;
 mod token;
 mod web;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub use host_port::HostPort;
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
-pub use target::{Hop, TargetConfig};
+pub use target::TargetConfig;
 pub use token::{TokenConfig, TokenKey, TokenRequired};
 pub use web::{Certificate, HostCertificate, Origins, WebConfig, WebListener};
 
@@ -162,12 +162,15 @@ pub struct TrunkConfig {
     pub name: String,
     /// How it is spoken to. Default: UDP.
     pub transport: Transport,
+    /// True if its domain chooses instead among what `[sip]` listens for (RFC 3263 section 4.1):
+    /// `transport = "auto"`. Then `transport` is UDP: what holds where the domain says nothing.
+    pub transport_by_dns: bool,
     /// What its certificate is checked against; only for TLS.
     pub trust: Trust,
     /// Where it is, at least one place; the default port is 5060, over TLS 5061.
     pub targets: Vec<TargetConfig>,
     /// The next hop that requests are sent to, when that is not a target.
-    pub route: Option<HostPort>,
+    pub route: Option<TargetConfig>,
     /// How long a target may leave an INVITE without any answer before the next one is tried, at
     /// most 32 s, which the last one has (timer B). Default 6 s.
     pub failover_after: Duration,
@@ -190,12 +193,6 @@ pub struct TrunkConfig {
     pub account: Option<AccountConfig>,
     /// Base values of the timers of requests to it.
     pub timers: TimerConfig,
-    /// Where requests go: `route`, else the targets, resolved. Without those whose host is a name
-    /// before [`Config::resolve`].
-    pub hops: Vec<Hop>,
-    /// IP addresses that requests of this trunk are accepted from: those of all targets and of
-    /// `route`.
-    pub sources: Vec<IpAddr>,
 }
 
 /// The keys of a `[[trunk]]` that are about calls.
@@ -362,21 +359,6 @@ impl Config {
             },
         ];
         Ok(config)
-    }
-
-    /// Fills in the addresses of trunks whose host is a name; `resolver` is asked for host and
-    /// port.
-    ///
-    /// # Errors
-    /// A name has no address.
-    pub fn resolve(
-        &mut self,
-        resolver: &dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
-    ) -> Result<(), ConfigError> {
-        for trunk in &mut self.trunks {
-            trunk.set_hops(&|place| place.resolve(resolver))?;
-        }
-        Ok(())
     }
 
     /// The index of the trunk that users of this domain belong to: the realm's, or the only trunk

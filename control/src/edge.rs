@@ -11,6 +11,7 @@
 
 pub(crate) mod away;
 pub(crate) mod binding;
+pub(crate) mod failover;
 pub(crate) mod identity;
 pub(crate) mod register;
 mod rewrite;
@@ -22,6 +23,7 @@ use std::time::Instant;
 
 use self::away::Away;
 use self::binding::Bindings;
+use self::failover::{Destination, Others, best_status};
 use self::register::Registration;
 use self::rewrite::{answer_from, set_routes, to_browser, to_trunk, way_back};
 pub(crate) use self::rewrite::{dead_flow, makes_dialog};
@@ -35,7 +37,6 @@ use crate::engine::input::{ConnectionId, Peer};
 use crate::limits::{RELAYED_PER_CONNECTION_MAX, RELAYED_REQUESTS_MAX};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::sip::{HeaderName, Message, Transport, Via};
-use crate::trunk;
 
 /// The edge proxy.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ struct Relayed {
     request: Incoming,
     kind: Kind,
     as_it_left: String,
+    /// Where else it may go.
+    others: Option<Others>,
 }
 
 /// What a request was passed on for.
@@ -101,7 +104,7 @@ pub(crate) struct Place {
 /// How a request goes on.
 #[derive(Debug)]
 pub(crate) struct Onward {
-    pub(crate) to: Peer,
+    pub(crate) to: Destination,
     pub(crate) way: Way,
     /// Its new Request-URI, if it changes.
     pub(crate) request_uri: Option<String>,
@@ -164,7 +167,7 @@ impl Edge {
                 identity::strip(&mut message);
             }
         }
-        if let Peer::WebSocket(_) = onward.to {
+        if let Peer::WebSocket(_) = onward.to.peer {
             // Browsers have sent no challenge.
             message.remove(HeaderName::Authorization);
             message.remove(HeaderName::ProxyAuthorization);
@@ -225,15 +228,13 @@ impl Edge {
         context: &mut Context,
         now: Instant,
         request: Incoming,
-        to: Peer,
+        to: Destination,
         onward: Message,
         kind: Kind,
     ) {
         let as_it_left = loop_key(&onward);
-        let transaction = match account_of(context, &request, to, &kind) {
-            Some(trunk) => context.send_to_trunk(now, trunk, to, onward, None),
-            None => context.send(now, to, onward),
-        };
+        let account = account_of(context, &request, to.peer, &kind);
+        let (transaction, others) = to.send(context, now, onward, account);
         self.by_request.insert(request.transaction, transaction);
         if let Some(connection) = request.connection() {
             *self.per_connection.entry(connection).or_default() += 1;
@@ -243,6 +244,7 @@ impl Edge {
             request,
             kind,
             as_it_left,
+            others,
         };
         self.relayed.insert(transaction, relayed);
     }
@@ -267,16 +269,25 @@ impl Edge {
         response: &Message,
     ) -> bool {
         let status = response.status().unwrap_or_default();
+        self.heard(transaction, status);
         if status < 200 {
             // 1xx of requests other than INVITE say nothing that the browser waits for.
             return self.relayed.contains_key(&transaction);
         }
-        if self.unregistered(transaction, status) {
+        if self.unregistered(context, now, transaction, status)
+            || self.fail_over(context, now, transaction, status)
+        {
             return true;
         }
-        let Some(relayed) = self.take(transaction) else {
+        let Some(mut relayed) = self.take(transaction) else {
             return false;
         };
+        let best = best_status(relayed.others.as_mut(), status);
+        if best != status {
+            let reason = "another target has failed with this";
+            context.refuse(now, &relayed.request, best, reason);
+            return true;
+        }
         let mut answer = answer_from(&relayed.request.message, response, status);
         copy_challenges(response, &mut answer);
         match &relayed.kind {
@@ -303,12 +314,15 @@ impl Edge {
         transaction: ClientTransactionId,
         status: u16,
     ) -> bool {
-        if self.unregistered(transaction, status) {
+        if self.unregistered(context, now, transaction, status)
+            || self.fail_over(context, now, transaction, status)
+        {
             return true;
         }
-        let Some(relayed) = self.take(transaction) else {
+        let Some(mut relayed) = self.take(transaction) else {
             return false;
         };
+        let status = best_status(relayed.others.as_mut(), status);
         let status = match (&relayed.kind, status) {
             (Kind::Other(Way::ToBrowser(_)), 408) => {
                 context.transactions.abandon(relayed.request.transaction);
@@ -335,9 +349,7 @@ impl Edge {
 fn account_of(context: &Context, request: &Incoming, to: Peer, kind: &Kind) -> Option<usize> {
     let is_alone = request.message.to_tag().is_none() && !makes_dialog(&request.method());
     match kind {
-        Kind::Other(Way::ToTrunk(_) | Way::Line) if is_alone => {
-            trunk::trunk_of_peer(&context.config, to)
-        }
+        Kind::Other(Way::ToTrunk(_) | Way::Line) if is_alone => context.trunks.of_peer(to),
         Kind::Other(_) | Kind::Register(_) => None,
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod events;
 mod identity;
 pub mod input;
+mod locate;
 pub mod output;
 mod proxy;
 mod registrations;
@@ -36,14 +37,14 @@ use crate::sip::Message;
 use crate::sip::message::is_keep_alive;
 use crate::sip::transaction::{ClientTransactionId, TimerConfig, Transactions};
 use crate::token::Tokens;
+use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
 use crate::trunk::registration::Registrations;
-use crate::trunk::{Trunks, trunk_of_peer};
 
 /// What the brain needs to know before it starts.
 #[derive(Debug)]
 pub struct EngineConfig {
-    /// The checked configuration, with the addresses of trunks resolved.
+    /// The checked configuration.
     pub config: Arc<Config>,
     /// One entry per media worker, in order.
     pub workers: Vec<WorkerAddresses>,
@@ -138,6 +139,7 @@ impl Engine {
             goodbyes: Vec::new(),
         };
         context.registrations = context.begin_registrations(now);
+        context.announce_sources();
         let (calls, edge) = (Calls::default(), Edge::new(flow_tokens));
         Self {
             context,
@@ -197,6 +199,7 @@ impl Engine {
                 self.close_stream(peer);
             }
             Input::Message { peer, bytes } => self.message(now, peer, bytes),
+            Input::Resolved { question, answer } => self.resolved(now, &question, answer),
             Input::Media(event) => self.calls.media_event(&mut self.context, now, event),
             Input::Handshake(event) => self.calls.handshake_event(&mut self.context, now, event),
             Input::Stop => {
@@ -216,6 +219,7 @@ impl Engine {
         self.drain_events(now);
         self.calls.handle_timeout(&mut self.context, now);
         self.edge.handle_timeout(&mut self.context, now);
+        self.locate(now);
         self.probe(now);
         self.register_at_trunks(now);
         self.drain_events(now);
@@ -235,6 +239,7 @@ impl Engine {
             self.edge.poll_timeout(),
             self.poll_probes(),
             self.poll_registrations(),
+            self.poll_questions(),
         ];
         let stop = self.stop_by.filter(|_| !self.stop_is_due);
         timers.into_iter().flatten().chain(stop).min()
@@ -287,9 +292,7 @@ impl Engine {
     fn is_known(&self, peer: Peer) -> bool {
         match peer {
             Peer::WebSocket(connection) => self.context.connections.contains_key(&connection),
-            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
-                trunk_of_peer(&self.context.config, peer).is_some()
-            }
+            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => self.context.trunks.knows(peer),
         }
     }
 

@@ -174,6 +174,41 @@ pub const REGISTER_PAUSE: Duration = Duration::from_secs(30);
 pub const REGISTER_PAUSE_MAX: Duration = Duration::from_secs(1800);
 /// See [`TRUNK_REGISTER_EXPIRES_MIN_S`].
 pub const TRUNK_REGISTER_EXPIRES_MAX_S: u32 = 86_400;
+/// Addresses of one trunk that are known at a time, of each of its targets and of all together; what
+/// would be tried last is left out.
+pub const ADDRESSES_PER_TRUNK_MAX: usize = 64;
+/// Addresses that a trunk has had before, which calls under way may still use; the oldest is
+/// forgotten.
+pub const FORMER_ADDRESSES_PER_TRUNK_MAX: usize = 64;
+/// Names that lead from one target to its addresses (NAPTR, SRV, hosts); what is beyond is not
+/// looked up.
+pub const QUESTIONS_PER_TARGET_MAX: usize = 48;
+/// Records of one DNS answer; those that would be tried last are left out.
+pub const RECORDS_PER_ANSWER_MAX: usize = 32;
+/// Aliases (CNAME) between a name and its records; a longer chain is a failure.
+pub const ALIASES_PER_ANSWER_MAX: usize = 8;
+/// Shortest time that a DNS answer is believed: a TTL of 0 must not make us ask for each call.
+pub const LOCATION_TTL_MIN: Duration = Duration::from_secs(30);
+/// Longest time: a carrier that moves in spite of a TTL of a week is found again within the hour.
+pub const LOCATION_TTL_MAX: Duration = Duration::from_secs(3600);
+/// Longest time that "no such name" is believed: somebody is just adding it.
+pub const LOCATION_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(300);
+/// Time until the DNS is asked again after a failure; doubled with each further one.
+pub const LOCATION_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// Longest such time.
+pub const LOCATION_RETRY_MAX: Duration = Duration::from_secs(60);
+/// Addresses that cannot be looked up again are used for so long: stale is better than none (RFC
+/// 8767 section 5 suggests one to three days), but not for ever, for they are given to others.
+pub const LOCATION_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Time for the DNS to answer one question, whatever its servers do.
+pub const DNS_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Time that one DNS server has for one try.
+pub const DNS_TRY_WITHIN: Duration = Duration::from_secs(2);
+/// DNS servers in the configuration.
+pub const RESOLVERS_MAX: usize = 8;
+/// Time for a request that is no call, over all targets that it is tried at: then its sender has
+/// given up (timer F).
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(32);
 /// Longest pause that a carrier's Retry-After is believed to ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// TCP and TLS connections of the trunk side at a time, those that carriers opened and ours.
@@ -240,3 +275,7 @@ const _: () = assert!(TRUNK_STREAMS_MAX + STRANGER_STREAMS_MAX < STREAMS_MAX);
 /// Longest time that a cancelled INVITE is kept for its final answer: the transaction layer gives
 /// up after 64·T1.
 pub const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(70);
+
+const _: () = assert!(LOCATION_TTL_MIN.as_secs() <= LOCATION_NEGATIVE_TTL_MAX.as_secs());
+const _: () = assert!(LOCATION_NEGATIVE_TTL_MAX.as_secs() <= LOCATION_TTL_MAX.as_secs());
+const _: () = assert!(DNS_TRY_WITHIN.as_secs() * 4 <= DNS_ANSWER_WITHIN.as_secs());

@@ -7,6 +7,7 @@
 //! websocket.rs ─┐                                  ┌─► websocket.rs, udp.rs, stream.rs
 //! udp.rs ───────┤
 //! streams.rs ───┤   Arrival     drive.rs   Output  ├─► media workers
+//! dns.rs ───────┤                                  ├─► dns.rs
 //! workers.rs ───┼──────────────► Brain ────────────┼─► handshakes.rs
 //! handshakes.rs ┤                                  └─► log.rs
 //! signals.rs ───┘
@@ -20,6 +21,7 @@ mod arrival;
 mod bearer;
 mod brain;
 mod clock;
+mod dns;
 mod drive;
 mod handshakes;
 mod http;
@@ -42,4 +44,4 @@ mod websocket;
 mod workers;
 
 pub use brain::Brain;
-pub use run::{RunError, demo_passwords, host_address, resolve_host, run};
+pub use run::{RunError, demo_passwords, host_address, run};

@@ -1,65 +1,35 @@
 //! Carriers, as the brain sees them: who may speak for them, where requests to them go, and which
 //! of their targets are alive.
 //!
-//! A request goes to the best target (`select`, `health`). A call tries them one after the other
-//! ([`Attempt`]): after a connection that cannot be had, silence, or a 503, and after nothing else
-//! (RFC 3263 section 4.3).
+//! Targets are looked up in the DNS (`sites`, `locate`, `cache`), again and again while the process
+//! runs. A request tries them one after the other ([`Attempt`]), best first (`select`, `health`):
+//! after a connection that cannot be had, silence, or a 503, and after nothing else (RFC 3263
+//! section 4.3).
 
 pub(crate) mod authentication;
+mod cache;
 pub(crate) mod called;
+pub mod dns;
 pub mod health;
+pub mod hop;
+mod locate;
 pub(crate) mod registration;
 pub mod select;
+pub mod sites;
+mod sources;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::health::{Condition, Failure, Health};
-use self::select::Rank;
+use self::hop::Hop;
+use self::sites::Sites;
 
-use crate::config::{Config, Hop, TrunkConfig};
+use crate::config::{Config, TrunkConfig};
 use crate::engine::input::Peer;
 use crate::limits::ATTEMPTS_MAX;
 use crate::sdp::CodecPolicy;
-use crate::sip::Transport;
-
-/// The trunk that the sender of a message belongs to. Nobody else may make requests on the trunk
-/// side.
-#[must_use]
-pub fn trunk_of_peer(config: &Config, peer: Peer) -> Option<usize> {
-    let mut trunks = config.trunks.iter();
-    trunks.position(|trunk| is_source(trunk, peer))
-}
-
-/// Is this peer one of the trunk's addresses? What a trunk sends over TLS, nobody may send in its
-/// name without.
-#[must_use]
-pub fn is_source(trunk: &TrunkConfig, peer: Peer) -> bool {
-    let Some((transport, address)) = peer.on_trunk_side() else {
-        return false;
-    };
-    let secure = transport == Transport::Tls || trunk.transport != Transport::Tls;
-    secure && trunk.sources.contains(&address.ip().to_canonical())
-}
-
-/// The trunk that a connection can be opened to, and the name that its certificate must have: the
-/// host that the target is configured with, or, where that is an address, the trunk's domain (RFC
-/// 5922 section 7.3).
-#[must_use]
-pub fn server_of(config: &Config, peer: Peer) -> Option<(usize, String)> {
-    let (transport, address) = peer.on_trunk_side()?;
-    config.trunks.iter().enumerate().find_map(|(index, trunk)| {
-        let is_it = |hop: &&Hop| trunk.transport == transport && hop.address == address;
-        let host = &trunk.hops.iter().find(is_it)?.place.host;
-        let name = match host.parse::<IpAddr>() {
-            Ok(_) => &trunk.domain,
-            Err(_) => host,
-        };
-        Some((index, name.clone()))
-    })
-}
 
 /// What a trunk may be offered.
 #[must_use]
@@ -77,7 +47,7 @@ pub fn codec_policy(trunk: &TrunkConfig) -> CodecPolicy {
     }
 }
 
-/// The ways to one trunk that are left to a call, best first.
+/// The ways to one trunk that are left to a request, best first.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     peers: VecDeque<Peer>,
@@ -159,28 +129,25 @@ pub struct TargetStatus {
 #[derive(Debug)]
 pub struct Trunks {
     config: Arc<Config>,
-    /// Of targets only, by trunk: as many as the configuration has.
+    sites: Sites,
+    /// Of addresses that are known now, by trunk.
     health: BTreeMap<(usize, Peer), Health>,
     /// When those that are asked are asked next.
     probes: BTreeMap<(usize, Peer), Instant>,
 }
 
 impl Trunks {
-    /// All targets are up; those that are to be asked whether they live are asked at once.
+    /// All targets are up, their names yet to be looked up; those that are to be asked whether they live are asked at once.
     #[must_use]
     pub fn new(config: Arc<Config>, now: Instant) -> Self {
-        let mut probes = BTreeMap::new();
-        for (index, trunk) in config.trunks.iter().enumerate() {
-            let hops = trunk.hops.iter().filter(|_| trunk.probe.is_some());
-            let peers = hops.map(|hop| Peer::of_trunk(trunk.transport, hop.address));
-            probes.extend(peers.map(|peer| ((index, peer), now)));
-        }
-        let health = BTreeMap::new();
-        Self {
+        let mut trunks = Self {
+            sites: Sites::new(&config, now),
             config,
-            health,
-            probes,
-        }
+            health: BTreeMap::new(),
+            probes: BTreeMap::new(),
+        };
+        trunks.follow(now);
+        trunks
     }
 
     /// When [`Trunks::due_probes`] wants to be called.
@@ -209,29 +176,22 @@ impl Trunks {
         due
     }
 
-    /// The ways that a call to a trunk can take, best first: those that are up, then those that
-    /// are down; without those that have asked for a pause. `user` names whose call it is: a
+    /// The ways that a request to a trunk can take, best first: those that are up, then those that
+    /// are down; without those that have asked for a pause. `user` names whose it is: a
     /// user's requests meet at one target while it is up.
     #[must_use]
     pub fn route(&self, now: Instant, trunk: usize, user: &str) -> Attempt {
         let mut ways: Vec<(Condition, &Hop, Peer)> = Vec::new();
         let config = self.config.trunks.get(trunk);
-        for (config, hop) in config
-            .iter()
-            .flat_map(|c| c.hops.iter().map(move |h| (c, h)))
-        {
-            let peer = Peer::of_trunk(config.transport, hop.address);
+        for hop in self.sites.hops(trunk) {
+            let peer = hop.peer();
             let condition = self.condition(now, (trunk, peer));
             let is_new = ways.iter().all(|(_, _, other)| *other != peer);
             if is_new && condition != Condition::Refuses {
                 ways.push((condition, hop, peer));
             }
         }
-        let rank = |(_, hop, _): &(Condition, &Hop, Peer)| Rank {
-            priority: hop.priority,
-            weight: hop.weight,
-        };
-        select::order(&mut ways, user, rank, |(_, hop, _)| hop.place.to_string());
+        hop::order(&mut ways, user, |(_, hop, _)| hop);
         // Stable: the order of those that are up stays.
         ways.sort_by_key(|(condition, _, _)| *condition);
         ways.truncate(ATTEMPTS_MAX);
@@ -281,11 +241,9 @@ impl Trunks {
         peer: Peer,
         change: impl Fn(&mut Health, &TrunkConfig),
     ) -> Option<TargetStatus> {
-        let (transport, address) = peer.on_trunk_side()?;
         let mut changed = None;
         for (index, trunk) in self.config.trunks.iter().enumerate() {
-            let is_it = |hop: &Hop| hop.address == address;
-            if trunk.transport != transport || !trunk.hops.iter().any(is_it) {
+            if !self.leads_to(index, peer) {
                 continue;
             }
             let health = self.health.entry((index, peer)).or_default();

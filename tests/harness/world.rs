@@ -2,7 +2,7 @@
 //! text, media workers and handshakes are played by the test.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use crypto::dtls::Certificate;
 use crypto::keys::SrtpProfile;
 use crypto::random::Random;
 use dataplane::link::{CloseReason, Command, Event, FlowId, FlowTotals, RefuseReason};
+
+use crate::dns::Dns;
 
 /// The carrier's address in every configuration here.
 pub const TRUNK: &str = "198.51.100.20:5060";
@@ -71,6 +73,10 @@ pub struct World {
     pub unreachable: Vec<Peer>,
     /// Peers whose TCP or TLS connection it has closed.
     pub closed_streams: Vec<Peer>,
+    /// What answers its questions about where trunks are.
+    pub dns: Dns,
+    /// The addresses that carriers may connect from.
+    pub sources: Vec<IpAddr>,
     /// What it has asked of media workers.
     pub commands: Vec<Command>,
     /// What it has asked of the handshake thread.
@@ -136,6 +142,8 @@ impl World {
             connects: Vec::new(),
             unreachable: Vec::new(),
             closed_streams: Vec::new(),
+            dns: Dns::default(),
+            sources: Vec::new(),
             commands: Vec::new(),
             handshakes: Vec::new(),
             records: Vec::new(),
@@ -347,6 +355,11 @@ impl World {
                 self.closed_streams.push(peer);
                 self.events.push_back(Input::StreamClosed { peer });
             }
+            Output::Resolve { question } => {
+                let answer = self.dns.answer(&question);
+                self.events.push_back(Input::Resolved { question, answer });
+            }
+            Output::Sources { sources } => self.sources = sources,
             Output::Media { command, .. } => {
                 if self.workers_answer {
                     self.answer_command(&command);

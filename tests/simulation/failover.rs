@@ -199,7 +199,7 @@ fn c14_silence_after_a_register_marks_a_target_down_too() {
     let browser = world.browser();
     let request = World::register_message("alice", "carrier.test", "reg-1");
     world.receive(browser, &request);
-    world.advance(seconds(33));
+    world.advance(seconds(7));
     world.sent.clear();
     let request = World::register_message("alice", "carrier.test", "reg-2");
     world.receive(browser, &request);
@@ -352,7 +352,8 @@ fn registers_at(world: &mut World, id: &str, target: Peer) {
     world.sent.clear();
     let request = World::register_message("alice", "carrier.test", id);
     world.receive(browser, &request);
-    world.expect_request(target, &Method::Register);
+    let onward = world.expect_request(target, &Method::Register);
+    world.receive(target, &refusal(&onward, 403, None));
 }
 
 #[test]

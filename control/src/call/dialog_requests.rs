@@ -14,7 +14,6 @@ use crate::engine::input::Peer;
 use crate::limits::RELAYS_PER_CALL_MAX;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::sip::{HeaderName, Message, Method};
-use crate::trunk;
 
 /// A request that was passed on to the other leg and waits for its answer.
 #[derive(Debug)]
@@ -340,8 +339,7 @@ fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
     match (leg.side, peer) {
         (Side::Browser, Peer::WebSocket(_)) => true,
         (Side::Trunk(index), Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_)) => {
-            let trunk = context.config.trunks.get(index);
-            trunk.is_some_and(|trunk| trunk::is_source(trunk, peer))
+            context.trunks.is_or_was_source(index, peer)
         }
         (Side::Browser, Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_))
         | (Side::Trunk(_), Peer::WebSocket(_)) => false,

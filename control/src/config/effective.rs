@@ -219,6 +219,10 @@ fn write_sip(sip: &SipConfig, out: &mut String) -> fmt::Result {
     if let Some(path) = &sip.client_ca {
         writeln!(out, "client_ca = {path:?}")?;
     }
+    if !sip.resolvers.is_empty() {
+        let resolvers = sip.resolvers.iter().map(ToString::to_string);
+        writeln!(out, "resolvers = {:?}", resolvers.collect::<Vec<_>>())?;
+    }
     Ok(())
 }
 
@@ -254,7 +258,11 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     if let Some(route) = &trunk.route {
         writeln!(out, "route = \"{route}\"")?;
     }
-    writeln!(out, "transport = \"{}\"", trunk.transport)?;
+    let transport = match trunk.transport_by_dns {
+        true => "auto",
+        false => trunk.transport.parameter(),
+    };
+    writeln!(out, "transport = \"{transport}\"")?;
     let probe_s = trunk.probe.map_or(0, |every| every.as_secs());
     writeln!(out, "probe_s = {probe_s}")?;
     writeln!(
@@ -314,12 +322,12 @@ fn account(account: &AccountConfig, out: &mut String) -> fmt::Result {
 /// One string, or a list of tables.
 fn targets(targets: &[TargetConfig]) -> String {
     if let [only] = targets {
-        return format!("\"{}\"", only.place);
+        return format!("\"{only}\"");
     }
     let table = |target: &TargetConfig| {
         format!(
             "{{ host = \"{}\", priority = {}, weight = {} }}",
-            target.place, target.priority, target.weight
+            target, target.priority, target.weight
         )
     };
     let tables: Vec<String> = targets.iter().map(table).collect();

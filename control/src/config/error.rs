@@ -38,10 +38,6 @@ impl ConfigError {
         Self::new(format!("cannot read {file}"), error.to_string())
     }
 
-    pub(super) fn unresolved(host: &str, why: &str) -> Self {
-        Self::new(format!("cannot find the address of host `{host}`"), why)
-    }
-
     /// Turns the message of the TOML reader into ours; `span` is where in `text` it looks.
     pub(super) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map(|span| span.start);

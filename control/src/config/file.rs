@@ -99,6 +99,7 @@ pub(super) struct Sip {
     pub(super) certificate: At<String>,
     pub(super) private_key: At<String>,
     pub(super) client_ca: At<String>,
+    pub(super) resolvers: At<OneOrMore>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,7 +134,7 @@ pub(super) struct Trunk {
     pub(super) name: Spanned<String>,
     pub(super) target: Spanned<Targets>,
     pub(super) route: At<String>,
-    pub(super) transport: At<Transport>,
+    pub(super) transport: At<TransportChoice>,
     pub(super) ca: At<String>,
     pub(super) verify: At<bool>,
     pub(super) failover_after_s: At<u64>,
@@ -161,6 +162,28 @@ pub(super) struct Trunk {
     pub(super) pass_headers: At<Vec<String>>,
     #[serde(default = "yes")]
     pub(super) assert_identity: bool,
+}
+
+/// A transport, or the one that the trunk's domain chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TransportChoice {
+    Udp,
+    Tcp,
+    Tls,
+    Auto,
+}
+
+impl TransportChoice {
+    /// `None` for `auto`.
+    pub(super) const fn fixed(self) -> Option<Transport> {
+        match self {
+            Self::Udp => Some(Transport::Udp),
+            Self::Tcp => Some(Transport::Tcp),
+            Self::Tls => Some(Transport::Tls),
+            Self::Auto => None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

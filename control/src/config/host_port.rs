@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::ConfigError;
-
 /// A host, by name or address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
@@ -87,23 +85,6 @@ impl HostPort {
             format!("[{}]", self.host)
         } else {
             self.host.clone()
-        }
-    }
-
-    pub(super) fn resolve(
-        &self,
-        resolver: &dyn Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
-    ) -> Result<Vec<SocketAddr>, ConfigError> {
-        if let Some(address) = self.literal() {
-            return Ok(vec![address]);
-        }
-        match resolver(&self.host, self.port) {
-            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
-            Ok(_) => Err(ConfigError::unresolved(
-                &self.host,
-                "the name has no address",
-            )),
-            Err(error) => Err(ConfigError::unresolved(&self.host, &error.to_string())),
         }
     }
 }

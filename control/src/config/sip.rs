@@ -26,6 +26,8 @@ pub struct SipConfig {
     /// PEM file of the authorities of which those who connect over TLS need a certificate; `None`:
     /// they need none.
     pub client_ca: Option<PathBuf>,
+    /// The DNS servers that are asked where trunks are; none: those of the system.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 impl SipConfig {

@@ -1,77 +1,49 @@
 //! Where a trunk is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
 
-use super::{ConfigError, HostPort, TrunkConfig};
+use super::HostPort;
 
 /// One place where a trunk is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetConfig {
     /// Its host and port.
     pub place: HostPort,
+    /// False if the port is the default one because none is given: then a name is looked up as a
+    /// service first, by SRV records (RFC 3263 section 4.2).
+    pub has_port: bool,
     /// Lower comes first. Default: its place in the list, from 0.
     pub priority: u16,
     /// Share of the users among targets with the same priority (RFC 2782). Default 0.
     pub weight: u16,
 }
 
-/// One address that requests to a trunk can be sent to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hop {
-    /// The address.
-    pub address: SocketAddr,
-    /// The host and port that it is an address of.
-    pub place: HostPort,
-    /// Lower comes first.
-    pub priority: u16,
-    /// Share of the users among those with the same priority.
-    pub weight: u16,
-}
-
-impl From<HostPort> for TargetConfig {
-    /// The only target.
-    fn from(place: HostPort) -> Self {
-        Self {
+impl TargetConfig {
+    /// Reads the only target, as [`HostPort::parse`] does. `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str, default_port: u16) -> Option<Self> {
+        // No port that is given is 0.
+        let mut place = HostPort::parse(text, 0)?;
+        let has_port = place.port != 0;
+        if !has_port {
+            place.port = default_port;
+        }
+        Some(Self {
             place,
+            has_port,
             priority: 0,
             weight: 0,
-        }
+        })
     }
 }
 
-impl TargetConfig {
-    fn hop(&self, address: SocketAddr) -> Hop {
-        Hop {
-            address,
-            place: self.place.clone(),
-            priority: self.priority,
-            weight: self.weight,
+impl fmt::Display for TargetConfig {
+    /// As it is written in the configuration: a port only where one is given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_port || self.place.literal().is_some() {
+            self.place.fmt(f)
+        } else {
+            f.write_str(&self.place.host)
         }
-    }
-}
-
-impl TrunkConfig {
-    /// Fills in `hops` and `sources` with the addresses that `look_up` finds.
-    pub(super) fn set_hops(
-        &mut self,
-        look_up: &dyn Fn(&HostPort) -> Result<Vec<SocketAddr>, ConfigError>,
-    ) -> Result<(), ConfigError> {
-        let mut hops = Vec::new();
-        for target in &self.targets {
-            let addresses = look_up(&target.place)?;
-            hops.extend(addresses.into_iter().map(|address| target.hop(address)));
-        }
-        let mut sources: Vec<IpAddr> = hops.iter().map(|hop: &Hop| hop.address.ip()).collect();
-        if let Some(route) = &self.route {
-            let addresses = look_up(route)?;
-            sources.extend(addresses.iter().map(SocketAddr::ip));
-            let route = TargetConfig::from(route.clone());
-            hops = addresses.into_iter().map(|a| route.hop(a)).collect();
-        }
-        sources.sort_unstable();
-        sources.dedup();
-        self.sources = sources;
-        self.hops = hops;
-        Ok(())
     }
 }

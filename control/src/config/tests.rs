@@ -93,37 +93,6 @@ fn splits_rtp_ports_between_workers_in_pairs() {
     assert_eq!(media.rtp_ports_of(2), None);
 }
 
-fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let hops = config.trunks[0].hops.iter();
-    hops.map(|hop| hop.address).collect()
-}
-
-#[test]
-fn resolves_names_of_trunks_and_trusts_target_and_route() {
-    let mut config = load(CARRIER).unwrap();
-    let resolver = |host: &str, port: u16| {
-        assert_eq!((host, port), ("sbc.example.com", 5060));
-        Ok(vec!["192.0.2.50:5060".parse().unwrap()])
-    };
-    config.resolve(&resolver).unwrap();
-    assert_eq!(addresses(&config), ["192.0.2.99:5070".parse().unwrap()]);
-    let sources: Vec<String> = config.trunks[0]
-        .sources
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(sources, ["192.0.2.50", "192.0.2.99"]);
-
-    let error = config
-        .resolve(&|_, _| Ok(Vec::new()))
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "cannot find the address of host `sbc.example.com`: the name has no address"
-    );
-}
-
 #[test]
 fn sends_domains_to_their_trunk() {
     let config = load(CARRIER).unwrap();
@@ -484,7 +453,8 @@ fn environment_wins_over_the_file() {
         "192.0.2.77:5060"
     );
     assert_eq!(config.trunks[0].domain, "192.0.2.77");
-    assert_eq!(addresses(&config), ["192.0.2.78:5080".parse().unwrap()]);
+    let route = config.trunks[0].route.as_ref().unwrap();
+    assert_eq!(route.to_string(), "192.0.2.78:5080");
     assert_eq!(
         config.media.rtp_ports,
         PortRange {

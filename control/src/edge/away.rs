@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Edge;
 use super::binding::Binding;
+use super::failover::{Destination, Others};
 use super::register::{contact_of, realm_of};
 use super::route;
 use crate::config::Registration as Mode;
@@ -20,7 +21,15 @@ pub(super) struct Away {
     /// When, and the place: at most one entry per binding.
     due: BTreeSet<(Instant, String)>,
     by_place: BTreeMap<String, Instant>,
-    asked: BTreeMap<ClientTransactionId, String>,
+    asked: BTreeMap<ClientTransactionId, Asked>,
+}
+
+/// A place that a carrier is asked to forget.
+#[derive(Debug)]
+struct Asked {
+    place: String,
+    /// Where else it may be asked.
+    others: Option<Others>,
 }
 
 impl Away {
@@ -100,23 +109,37 @@ impl Edge {
             return;
         };
         let user = &binding.address_of_record;
-        let Some(peer) = context.trunks.best(now, binding.trunk, user) else {
+        let ways = context.trunks.route(now, binding.trunk, user);
+        let Some(to) = Destination::of_trunk(ways) else {
             return;
         };
         let path = self.tokens.flow(binding.connection, binding.trunk);
         let Some(request) = farewell(context, &token, binding, &path) else {
             return;
         };
-        let transaction = context.send(now, peer, request);
-        self.away.asked.insert(transaction, token);
+        let (transaction, others) = to.send(context, now, request, None);
+        let place = token;
+        self.away.asked.insert(transaction, Asked { place, others });
     }
 
     /// The registrar has answered (or not) that a browser is gone. False if nothing was asked.
     /// If it did not take it, the binding stays until it expires.
-    pub(super) fn unregistered(&mut self, transaction: ClientTransactionId, status: u16) -> bool {
-        let Some(token) = self.away.asked.remove(&transaction) else {
+    pub(super) fn unregistered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        transaction: ClientTransactionId,
+        status: u16,
+    ) -> bool {
+        let Some(mut asked) = self.away.asked.remove(&transaction) else {
             return false;
         };
+        let others = asked.others.as_mut();
+        if let Some(next) = others.and_then(|others| others.next(context, now, status)) {
+            self.away.asked.insert(next, asked);
+            return true;
+        }
+        let token = asked.place;
         let is_away = |binding: &Binding| !binding.is_connected;
         if (200..300).contains(&status) && self.bindings.find(&token).is_some_and(is_away) {
             self.bindings.remove(&token);

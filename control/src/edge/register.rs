@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::away::LastRegister;
 use super::binding::Binding;
+use super::failover::Destination;
 use super::{Edge, Moved, address_of_record, route};
 use crate::config::{RealmConfig, Registration as Mode, WithoutPath};
 use crate::engine::context::{Context, Incoming};
@@ -63,7 +64,8 @@ impl Edge {
         let (Some(address_of_record), Some(contacts)) = (to, Contact::all(&request.message)) else {
             return context.refuse(now, &request, 400, "To or Contact not understood");
         };
-        let Some(peer) = context.trunks.best(now, trunk, &address_of_record) else {
+        let ways = context.trunks.route(now, trunk, &address_of_record);
+        let Some(to) = Destination::of_trunk(ways) else {
             let reason = "no target of the trunk takes requests";
             return context.refuse(now, &request, 503, reason);
         };
@@ -103,7 +105,6 @@ impl Edge {
             }
         }
         strip_transport(&mut onward);
-        let to = peer;
         self.pass_on(
             context,
             now,

@@ -23,9 +23,9 @@ use crate::sip::transaction::{
 };
 use crate::sip::{HeaderName, Message, Method, Transport, Uri};
 use crate::token::{Identity, Tokens};
+use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
 use crate::trunk::registration::Registrations;
-use crate::trunk::{self, Trunks};
 
 /// Methods that this server takes, as `Allow` says.
 pub(crate) const ALLOW: &str =
@@ -106,7 +106,7 @@ impl Context {
         request: Message,
         within: Option<Duration>,
     ) -> ClientTransactionId {
-        let trunk = trunk::trunk_of_peer(&self.config, peer);
+        let trunk = self.trunks.of_peer(peer);
         let trunk = trunk.and_then(|index| self.config.trunks.get(index));
         let options = RequestOptions {
             timers: trunk.map(|trunk| trunk.timers),
@@ -201,9 +201,8 @@ impl Context {
         peer: Peer,
         remote_target: &str,
     ) -> Peer {
-        let can_be_reached = |peer: Peer| {
-            self.streams.contains(&peer) || trunk::server_of(&self.config, peer).is_some()
-        };
+        let can_be_reached =
+            |peer: Peer| self.streams.contains(&peer) || self.trunks.server_of(peer).is_some();
         if !peer.is_stream() || can_be_reached(peer) {
             return peer;
         }
@@ -366,8 +365,7 @@ impl Context {
     pub(crate) fn transport_of_user(&self, address_of_record: &str) -> Transport {
         let domain = address_of_record.rsplit_once('@').map(|(_, domain)| domain);
         let trunk = domain.and_then(|domain| self.config.trunk_of_domain(domain));
-        let trunk = trunk.and_then(|index| self.config.trunks.get(index));
-        trunk.map_or(Transport::Udp, |trunk| trunk.transport)
+        trunk.map_or(Transport::Udp, |index| self.trunks.transport(index))
     }
 
     /// Our URI towards a trunk, as in Contact. `user` is escaped already.
@@ -397,7 +395,7 @@ impl Context {
 
     /// Opens a connection to a trunk. False if it is none's, or there are too many.
     fn connect(&mut self, peer: Peer) -> bool {
-        let Some((trunk, name)) = trunk::server_of(&self.config, peer) else {
+        let Some((trunk, name)) = self.trunks.server_of(peer) else {
             return false;
         };
         if self.streams.len() >= STREAMS_MAX {

@@ -10,6 +10,7 @@ use crate::media::handshake::HandshakeEvent;
 use crate::sip::Transport;
 use crate::sip::framing::FrameError;
 use crate::token::Identity;
+use crate::trunk::dns::{Answer, Question};
 
 /// Names one WebSocket connection; never used twice in the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +131,13 @@ pub enum Input {
         peer: Peer,
         /// The message.
         bytes: Bytes,
+    },
+    /// The DNS has answered an [`Output::Resolve`](super::output::Output::Resolve), or could not.
+    Resolved {
+        /// What was asked.
+        question: Question,
+        /// What has become of it.
+        answer: Answer,
     },
     /// A media worker reports.
     Media(Event),

@@ -1,5 +1,6 @@
 //! What leaves the brain of the control plane.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,8 @@ use dataplane::link::Command;
 use super::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeCommand;
 use crate::trunk::TargetStatus;
+use crate::trunk::dns::Question;
+use crate::trunk::sites::Relocation;
 
 /// Something must be done outside.
 #[derive(Debug)]
@@ -33,6 +36,17 @@ pub enum Output {
     CloseStream {
         /// The other end.
         peer: Peer,
+    },
+    /// Ask the DNS. Answered by [`Input::Resolved`](super::input::Input::Resolved), once, in any
+    /// case.
+    Resolve {
+        /// What is asked.
+        question: Question,
+    },
+    /// These, and no others, are the addresses that carriers open connections from.
+    Sources {
+        /// All of them.
+        sources: Vec<IpAddr>,
     },
     /// Close a WebSocket connection.
     Close {
@@ -91,6 +105,8 @@ pub enum LogLine {
     },
     /// A target of a trunk is up, down or refuses requests now (INFO or WARN).
     Target(TargetStatus),
+    /// A target of a trunk has been found, has moved, or cannot be found (INFO or WARN).
+    Relocated(Relocation),
     /// Something an operator should look at (WARN).
     Warning(String),
 }

@@ -10,6 +10,7 @@ use super::routing::{NO_TARGET, NoRoute};
 use crate::call::setup::Target;
 use crate::config::Registration as Mode;
 use crate::edge::binding::Binding;
+use crate::edge::failover::Destination;
 use crate::edge::register::token_in;
 use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
@@ -72,9 +73,12 @@ impl Engine {
             // In a dialog that we are on the route of, and only there.
             let found = registered.filter(|_| routes.token.is_some());
             let (token, binding) = found.ok_or((481, "no such dialog"))?;
-            return self
-                .onward_to_trunk(now, &token, &binding, None, routes.onward)
-                .map(Some);
+            let to = self
+                .context
+                .trunks
+                .best(now, binding.trunk, &binding.address_of_record);
+            let to = to.ok_or(NO_TARGET)?.into();
+            return Ok(Some(to_trunk(&token, &binding, to, None, routes.onward)));
         }
         let Some((token, binding)) = registered else {
             return self.way_of_line(now, connection, request, &routes);
@@ -87,27 +91,10 @@ impl Engine {
         }
         let has_transport = uri.params.remove("transport");
         let uri = has_transport.then(|| uri.to_string());
-        self.onward_to_trunk(now, &token, &binding, uri, routes)
-            .map(Some)
-    }
-
-    fn onward_to_trunk(
-        &self,
-        now: Instant,
-        token: &str,
-        binding: &Binding,
-        request_uri: Option<String>,
-        routes: Vec<String>,
-    ) -> Result<Onward, NoRoute> {
-        let user = &binding.address_of_record;
-        let to = self.context.trunks.best(now, binding.trunk, user);
-        let to = to.ok_or(NO_TARGET)?;
-        Ok(Onward {
-            to,
-            way: Way::ToTrunk(place(token, binding)),
-            request_uri,
-            routes,
-        })
+        let of_user = &binding.address_of_record;
+        let ways = self.context.trunks.route(now, binding.trunk, of_user);
+        let to = Destination::of_trunk(ways).ok_or(NO_TARGET)?;
+        Ok(Some(to_trunk(&token, &binding, to, uri, routes)))
     }
 
     /// Lines send messages and ask for options; they take part in no dialogs but calls.
@@ -131,7 +118,7 @@ impl Engine {
             }
             Some(Target::Leg(to)) => match request.method() {
                 Method::Message | Method::Options | Method::Info => Ok(Some(Onward {
-                    to: to.peer,
+                    to: Destination::new(to.peer, to.attempt),
                     way: Way::Line,
                     request_uri: Some(to.request_uri),
                     routes: Vec::new(),
@@ -162,7 +149,7 @@ impl Engine {
             .ok_or((400, "Route not understood"))?;
         if let Some(found) = self.found(now, trunk, message, &routes)? {
             return Ok(Onward {
-                to: Peer::WebSocket(found.connection),
+                to: Peer::WebSocket(found.connection).into(),
                 way: Way::ToBrowser(found.place),
                 request_uri: Some(found.uri),
                 routes: Vec::new(),
@@ -180,7 +167,7 @@ impl Engine {
             if let Some((token, binding)) = self.edge.bindings.of_address(now, trunk, &user) {
                 let found = found_at(&self.context, token, binding, None)?;
                 return Ok(Onward {
-                    to: Peer::WebSocket(found.connection),
+                    to: Peer::WebSocket(found.connection).into(),
                     way: Way::ToBrowser(found.place),
                     request_uri: Some(found.uri),
                     routes: Vec::new(),
@@ -193,7 +180,7 @@ impl Engine {
         }
         let to = to?;
         Ok(Onward {
-            to: to.peer,
+            to: to.peer.into(),
             way: Way::Line,
             request_uri: Some(to.request_uri),
             routes: Vec::new(),
@@ -295,6 +282,21 @@ fn found_at(
         uri: uri.map_or_else(|| binding.contact.uri.to_string(), str::to_owned),
         place: place(token, binding),
     })
+}
+
+fn to_trunk(
+    token: &str,
+    binding: &Binding,
+    to: Destination,
+    request_uri: Option<String>,
+    routes: Vec<String>,
+) -> Onward {
+    Onward {
+        to,
+        way: Way::ToTrunk(place(token, binding)),
+        request_uri,
+        routes,
+    }
 }
 
 fn place(token: &str, binding: &Binding) -> Place {

@@ -62,6 +62,10 @@ impl Engine {
             return;
         };
         let trunks = &context.trunks;
+        if trunks.is_unknown(trunk) {
+            // Once it is found, it is due again.
+            return;
+        }
         let route = || trunks.route(now, trunk, &account.username);
         let Some((peer, patience)) = context.registrations.next(trunk, route) else {
             let spread = context.spread();

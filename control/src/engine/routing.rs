@@ -12,7 +12,6 @@ use crate::edge::address_of_record;
 use crate::edge::route::Routes;
 use crate::lines;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
-use crate::trunk;
 use crate::trunk::called::called_number;
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
@@ -44,7 +43,7 @@ impl Engine {
         match request.peer {
             Peer::WebSocket(connection) => self.browser_request(now, connection, request),
             Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
-                match trunk::trunk_of_peer(&self.context.config, request.peer) {
+                match self.context.trunks.of_peer(request.peer) {
                     Some(trunk) => self.trunk_request(now, trunk, request),
                     None => self.context.refuse(now, &request, 403, "not from a trunk"),
                 }

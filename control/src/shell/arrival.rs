@@ -13,6 +13,7 @@ use crate::engine::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeEvent;
 use crate::sip::framing::FrameError;
 use crate::token::Identity;
+use crate::trunk::dns::{Answer, Question};
 
 /// Something happened at a socket, a queue, or a signal handler.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(super) enum Arrival {
         /// Given back when the brain has it.
         room: OwnedSemaphorePermit,
     },
+    /// The DNS has answered, or could not.
+    Resolved { question: Question, answer: Answer },
     /// A media worker reports.
     Media(Event),
     /// The handshake thread reports.

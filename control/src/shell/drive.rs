@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use super::arrival::Arrival;
+use super::dns::Dns;
 use super::handshakes::HandshakeLink;
 use super::http::Web;
 use super::streams::Streams;
@@ -30,6 +31,7 @@ pub(super) struct Driver<B> {
     web: Arc<Web>,
     udp: Option<Arc<UdpSocket>>,
     streams: Option<Streams>,
+    dns: Option<Dns>,
     workers: Vec<WorkerLink>,
     handshakes: Option<HandshakeLink>,
     connections: BTreeMap<ConnectionId, OutgoingQueue>,
@@ -53,6 +55,7 @@ impl<B: Brain> Driver<B> {
             web,
             udp,
             streams: None,
+            dns: None,
             workers,
             handshakes,
             connections,
@@ -67,8 +70,16 @@ impl<B: Brain> Driver<B> {
         self
     }
 
+    /// With somebody to ask where carriers are.
+    pub(super) fn with_dns(mut self, dns: Dns) -> Self {
+        self.dns = Some(dns);
+        self
+    }
+
     /// Runs until the brain has stopped. False when that was not asked for: a media worker failed.
     pub(super) async fn drive(mut self, mut arrivals: mpsc::Receiver<Arrival>) -> bool {
+        // What it wants from the start.
+        self.carry_out(clock::now());
         loop {
             let now = clock::now();
             if self.brain.poll_timeout().is_some_and(|at| at <= now) {
@@ -152,6 +163,7 @@ impl<B: Brain> Driver<B> {
                 Input::StreamBroken { peer, rest, error }
             }
             Arrival::Message { peer, bytes } => Input::Message { peer, bytes },
+            Arrival::Resolved { question, answer } => Input::Resolved { question, answer },
             Arrival::Media(event) => Input::Media(event),
             Arrival::Handshake(event) => Input::Handshake(event),
             Arrival::WorkerEnded { worker } => {
@@ -208,6 +220,16 @@ impl<B: Brain> Driver<B> {
                 Output::CloseStream { peer } => {
                     if let Some(streams) = &self.streams {
                         streams.close(peer);
+                    }
+                }
+                Output::Resolve { question } => {
+                    if let Some(dns) = &self.dns {
+                        dns.ask(question);
+                    }
+                }
+                Output::Sources { sources } => {
+                    if let Some(streams) = &self.streams {
+                        streams.set_sources(sources);
                     }
                 }
                 Output::Close {

@@ -4,9 +4,12 @@ use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, warn};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::engine::input::Peer;
 use crate::engine::output::{CallBegan, CallEnded, LogLine};
 use crate::trunk::TargetStatus;
 use crate::trunk::health::Condition;
+use crate::trunk::hop::Hop;
+use crate::trunk::sites::{Relocation, SiteState};
 
 /// Starts the log; the first call counts.
 pub(super) fn start(config: &LogConfig) {
@@ -67,7 +70,30 @@ pub(super) fn write(line: &LogLine) {
             Condition::Down => warn!(trunk, ?peer, "target is down"),
             Condition::Refuses => warn!(trunk, ?peer, "target asks for a pause"),
         },
+        LogLine::Relocated(relocation) => relocated(relocation),
         LogLine::Warning(text) => warn!("{text}"),
+    }
+}
+
+fn relocated(relocation: &Relocation) {
+    let Relocation {
+        trunk,
+        target,
+        state,
+        hops,
+    } = relocation;
+    match state {
+        SiteState::Unknown => {}
+        SiteState::Located => {
+            let peers: Vec<Peer> = hops.iter().map(Hop::peer).collect();
+            info!(trunk, target, ?peers, "target is found");
+        }
+        SiteState::Stale(reason) => warn!(
+            trunk,
+            target, reason, "target cannot be looked up: what is known of it is used"
+        ),
+        SiteState::Lost(reason) => warn!(trunk, target, reason, "target cannot be found"),
+        SiteState::Off => warn!(trunk, target, "target does not exist, says its domain"),
     }
 }
 

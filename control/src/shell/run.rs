@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crypto::dtls::Certificate;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::arrival::Arrival;
+use super::dns::Dns;
 use super::drive::Driver;
 use super::http::{self, Web};
 use super::streams::{self, Doors, Streams};
@@ -21,7 +22,7 @@ use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
 use super::{clock, handshakes, log, signals, trunk_tls, udp};
-use crate::config::{Config, ConfigError, MediaConfig, PortRange, SipConfig, WebListener};
+use crate::config::{Config, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
 use crate::limits::ARRIVALS_MAX;
 use crate::media::handshake::Handshakes;
@@ -31,8 +32,6 @@ use crate::token::{TokenKeyError, Tokens};
 /// Why the process could not start, or had to stop.
 #[derive(Debug)]
 pub enum RunError {
-    /// The name of a trunk has no address.
-    Config(ConfigError),
     /// The media workers could not start; the text says what to change.
     Dataplane(dataplane::StartError),
     /// TLS is on, but there is no certificate that can be used.
@@ -64,7 +63,6 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(error) => error.fmt(f),
             Self::Dataplane(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::TokenKey(error) => error.fmt(f),
@@ -90,12 +88,8 @@ impl std::error::Error for RunError {}
 ///
 /// # Errors
 /// Something could not be started, or a media worker failed.
-pub fn run(mut config: Config) -> Result<(), RunError> {
+pub fn run(config: Config) -> Result<(), RunError> {
     log::start(&config.log);
-    let ipv4 = config.sip.as_ref().is_none_or(|sip| sip.listen.is_ipv4());
-    config
-        .resolve(&|host, port| resolve_host(host, port, ipv4))
-        .map_err(RunError::Config)?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         demo = config.demo,
@@ -160,7 +154,7 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
             Some(socket)
         }
     };
-    let streams = match &config.sip {
+    let trunk_side = match &config.sip {
         None => None,
         Some(sip) => Some(listen_to_trunks(&config, sip, &sender)?),
     };
@@ -197,8 +191,8 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     announce(&config, &listeners);
     let links = workers.into_iter().map(WorkerLink::new).collect();
     let mut driver = Driver::new(engine, web, socket, links, Some(handshakes));
-    if let Some(streams) = streams {
-        driver = driver.with_streams(streams);
+    if let Some((streams, dns)) = trunk_side {
+        driver = driver.with_streams(streams).with_dns(dns);
     }
     // On a task of its own: the thread that blocks on us serves no sockets.
     match tokio::spawn(driver.drive(arrivals)).await {
@@ -211,14 +205,14 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     }
 }
 
-/// Binds the TCP and TLS listeners of the trunk side, and prepares connections of our own.
+/// Binds the TCP and TLS listeners of the trunk side, and prepares connections of our own and
+/// questions to the DNS.
 fn listen_to_trunks(
     config: &Config,
     sip: &SipConfig,
     arrivals: &mpsc::Sender<Arrival>,
-) -> Result<Streams, RunError> {
-    let sources = config.trunks.iter().flat_map(|trunk| trunk.sources.iter());
-    let doors = Doors::new(sources.copied().collect());
+) -> Result<(Streams, Dns), RunError> {
+    let doors = Doors::new();
     let acceptor = trunk_tls::acceptor(sip).map_err(RunError::Tls)?;
     let connectors = trunk_tls::connectors(config).map_err(RunError::Tls)?;
     for (key, address, tls) in [
@@ -239,7 +233,8 @@ fn listen_to_trunks(
             arrivals.clone(),
         ));
     }
-    Ok(Streams::new(arrivals.clone(), sip, connectors))
+    let streams = Streams::new(arrivals.clone(), sip, connectors, doors);
+    Ok((streams, Dns::new(sip, arrivals.clone())))
 }
 
 /// What peers are told about each worker.
@@ -333,17 +328,6 @@ fn dataplane_config(config: &Config) -> DataplaneConfig {
         backend: config.media.backend,
         io: config.media.io,
     }
-}
-
-/// Asks the system's resolver for the addresses of a host, of one family.
-///
-/// # Errors
-/// The resolver has no answer.
-pub fn resolve_host(host: &str, port: u16, ipv4: bool) -> io::Result<Vec<SocketAddr>> {
-    let addresses = (host, port).to_socket_addrs()?;
-    Ok(addresses
-        .filter(|address| address.is_ipv4() == ipv4)
-        .collect())
 }
 
 /// The address that this host speaks to others with: that of its default route. `None` without

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +58,7 @@ pub(super) struct Streams {
     local: [Option<IpAddr>; 2],
     /// For each trunk that is spoken to over TLS.
     connectors: Vec<Option<TlsConnector>>,
+    doors: Doors,
 }
 
 impl Streams {
@@ -65,13 +66,20 @@ impl Streams {
         arrivals: mpsc::Sender<Arrival>,
         sip: &SipConfig,
         connectors: Vec<Option<TlsConnector>>,
+        doors: Doors,
     ) -> Self {
         Self {
             open: BTreeMap::new(),
             arrivals,
             local: [sip.listen_tcp, sip.listen_tls].map(|listener| listener.map(|at| at.ip())),
             connectors,
+            doors,
         }
+    }
+
+    /// Carriers connect from these addresses from now on.
+    pub(super) fn set_sources(&self, sources: Vec<IpAddr>) {
+        *self.doors.sources() = sources;
     }
 
     /// Opens a connection. Its end, be it before it stands, is told as an arrival.
@@ -245,11 +253,12 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
 pub(super) struct Doors {
     carriers: Arc<Admission>,
     strangers: Arc<Admission>,
-    sources: Arc<[IpAddr]>,
+    sources: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 impl Doors {
-    pub(super) fn new(sources: Vec<IpAddr>) -> Self {
+    /// Everybody is a stranger, until [`Streams::set_sources`].
+    pub(super) fn new() -> Self {
         let door = |max, connections_max| {
             let limits = SourceLimits {
                 connections_max,
@@ -262,16 +271,21 @@ impl Doors {
         Self {
             carriers: door(TRUNK_STREAMS_MAX, TRUNK_STREAMS_PER_SOURCE_MAX),
             strangers: door(STRANGER_STREAMS_MAX, STRANGER_STREAMS_PER_SOURCE_MAX),
-            sources: sources.into(),
+            sources: Arc::default(),
         }
     }
 
     fn door(&self, ip: IpAddr) -> &Arc<Admission> {
-        if self.sources.contains(&ip.to_canonical()) {
+        if self.sources().contains(&ip.to_canonical()) {
             &self.carriers
         } else {
             &self.strangers
         }
+    }
+
+    /// A panic while they are held leaves them whole.
+    fn sources(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -53,6 +53,7 @@ impl Brain for Parrot {
             | Input::StreamOpened { .. }
             | Input::StreamClosed { .. }
             | Input::StreamBroken { .. }
+            | Input::Resolved { .. }
             | Input::Media(_)
             | Input::Handshake(_) => {}
         }

@@ -48,7 +48,14 @@ pub(super) fn acceptor(sip: &SipConfig) -> Result<Option<TlsAcceptor>, TlsError>
 /// What each trunk is spoken to with; `None` for those without TLS.
 pub(super) fn connectors(config: &Config) -> Result<Vec<Option<TlsConnector>>, TlsError> {
     let files = config.sip.as_ref().and_then(|sip| sip.certificate.as_ref());
+    let has_tls = config
+        .sip
+        .as_ref()
+        .is_some_and(|sip| sip.speaks(Transport::Tls));
     let connector = |trunk: &TrunkConfig| match trunk.transport {
+        Transport::Udp | Transport::Tcp if trunk.transport_by_dns && has_tls => {
+            connector(trunk, files).map(Some)
+        }
         Transport::Udp | Transport::Tcp => Ok(None),
         Transport::Tls => connector(trunk, files).map(Some),
     };

@@ -199,6 +199,22 @@ impl Registrations {
     }
 }
 
+impl Registrations {
+    /// A trunk has been found, or has moved: what is not registered where it is now is registered
+    /// there at once.
+    pub(crate) fn moved(&mut self, now: Instant, trunk: usize, is_there: impl Fn(Peer) -> bool) {
+        let Some(entry) = self.by_trunk.get_mut(&trunk) else {
+            return;
+        };
+        let is_granted = entry.is_granted(now);
+        let is_there = entry.granted.is_some_and(|(peer, _)| is_there(peer));
+        if entry.waiting.is_none() && !(is_granted && is_there) {
+            entry.attempt = None;
+            entry.due = Some(now);
+        }
+    }
+}
+
 impl Registration {
     fn is_granted(&self, now: Instant) -> bool {
         self.granted.is_some_and(|(_, until)| now < until)

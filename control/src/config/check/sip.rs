@@ -6,7 +6,13 @@ use toml::Spanned;
 
 use super::Source;
 use super::file::{self, At};
-use crate::config::{CertificateFiles, ConfigError, FLOW_SECRET_LENGTH_MIN, Secret, SipConfig};
+use crate::config::{
+    CertificateFiles, ConfigError, FLOW_SECRET_LENGTH_MIN, HostPort, Secret, SipConfig,
+};
+use crate::limits::RESOLVERS_MAX;
+
+/// Where DNS servers listen (RFC 1035).
+const DNS_PORT: u16 = 53;
 
 pub(super) fn sip(
     sip: &file::Sip,
@@ -64,6 +70,7 @@ pub(super) fn sip(
         listen_tls,
         certificate,
         client_ca,
+        resolvers: resolvers(&sip.resolvers, source)?,
         flow_secret: flow_secret(&sip.flow_secret, source)?,
     }))
 }
@@ -75,6 +82,33 @@ fn flow_secret(secret: &At<Secret>, source: &Source<'_>) -> Result<Option<Secret
         return Err(source.error(at, what, "make one with `openssl rand -base64 32`"));
     }
     Ok(Some(at.get_ref().clone()))
+}
+
+/// DNS servers, by address; their port is 53 unless given.
+fn resolvers(
+    value: &At<file::OneOrMore>,
+    source: &Source<'_>,
+) -> Result<Vec<SocketAddr>, ConfigError> {
+    let Some(at) = value else {
+        return Ok(Vec::new());
+    };
+    let texts = &at.get_ref().0;
+    if texts.len() > RESOLVERS_MAX {
+        let what = format!("`resolvers` has more than {RESOLVERS_MAX}");
+        return Err(source.error(at, what, "a few are enough: they are asked in turn"));
+    }
+    let read = |text: &String| {
+        let place = HostPort::parse_authority(text, DNS_PORT);
+        place.and_then(|place| place.literal()).ok_or_else(|| {
+            let what = format!("`resolvers` has what is no address: `{text}`");
+            source.error(
+                at,
+                what,
+                "write for example `192.0.2.53` or `192.0.2.53:5353`",
+            )
+        })
+    };
+    texts.iter().map(read).collect()
 }
 
 /// A listener beside the UDP socket.

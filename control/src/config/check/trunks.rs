@@ -17,16 +17,16 @@ use crate::sip::Transport;
 use crate::sip::transaction::TimerConfig;
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
-    let transport = trunk
-        .transport
-        .as_ref()
-        .map_or(Transport::Udp, |at| *at.get_ref());
+    let choice = trunk.transport.as_ref().map(|at| *at.get_ref());
+    let transport_by_dns = choice == Some(file::TransportChoice::Auto);
+    let transport = choice.and_then(file::TransportChoice::fixed);
+    let transport = transport.unwrap_or(Transport::Udp);
     let port = transport.default_port();
     let targets = targets(&trunk.target, port, source)?;
     let route = trunk
         .route
         .as_ref()
-        .map(|at| source.host_port("route", at, port))
+        .map(|at| target("route", at.get_ref(), at, port, source))
         .transpose()?;
     let domain = match (&trunk.domain, targets.first()) {
         (Some(at), _) => domain(at, source)?,
@@ -34,10 +34,11 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
     };
     let failover_after_s = at_most("failover_after_s", &trunk.failover_after_s, (6, 32), source)?;
     let down_for_s = at_most("down_for_s", &trunk.down_for_s, (30, 24 * 3600), source)?;
-    let mut trunk = TrunkConfig {
+    Ok(TrunkConfig {
         name: source.word("name", &trunk.name)?,
         transport,
-        trust: trust(trunk, transport, source)?,
+        transport_by_dns,
+        trust: trust(trunk, source)?,
         targets,
         route,
         failover_after: Duration::from_secs(failover_after_s),
@@ -50,11 +51,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         calls: super::calls::policy(trunk, source)?,
         account: super::account::account(trunk, source)?,
         timers: super::timers::timers(trunk, source)?,
-        hops: Vec::new(),
-        sources: Vec::new(),
-    };
-    set_literal_addresses(&mut trunk)?;
-    Ok(trunk)
+    })
 }
 
 /// A whole number of seconds, at least 1, with its default and the most that it can be.
@@ -91,15 +88,11 @@ fn targets(
     source: &Source<'_>,
 ) -> Result<Vec<TargetConfig>, ConfigError> {
     let mut targets = Vec::new();
-    for (number, target) in (0..).zip(&at.get_ref().0) {
-        let place = HostPort::parse(&target.host, port).ok_or_else(|| {
-            let what = format!("`target` is no host and port: `{}`", target.host);
-            source.error(at, what, "write for example `sbc.example.com:5060`")
-        })?;
+    for (number, entry) in (0..).zip(&at.get_ref().0) {
         targets.push(TargetConfig {
-            place,
-            priority: target.priority.unwrap_or(number),
-            weight: target.weight,
+            priority: entry.priority.unwrap_or(number),
+            weight: entry.weight,
+            ..target("target", &entry.host, at, port, source)?
         });
     }
     match targets.len() {
@@ -110,6 +103,19 @@ fn targets(
             Err(source.error(at, what, "let one name have several addresses"))
         }
     }
+}
+
+fn target<T>(
+    key: &str,
+    host: &str,
+    at: &Spanned<T>,
+    port: u16,
+    source: &Source<'_>,
+) -> Result<TargetConfig, ConfigError> {
+    TargetConfig::parse(host, port).ok_or_else(|| {
+        let what = format!("`{key}` is no host and port: `{host}`");
+        source.error(at, what, "write for example `sbc.example.com:5060`")
+    })
 }
 
 fn codecs(value: &At<Vec<String>>, source: &Source<'_>) -> Result<Vec<String>, ConfigError> {
@@ -131,13 +137,13 @@ fn codecs(value: &At<Vec<String>>, source: &Source<'_>) -> Result<Vec<String>, C
     Ok(codecs)
 }
 
-fn trust(
-    trunk: &file::Trunk,
-    transport: Transport,
-    source: &Source<'_>,
-) -> Result<Trust, ConfigError> {
+fn trust(trunk: &file::Trunk, source: &Source<'_>) -> Result<Trust, ConfigError> {
     let remedy = "say `transport = \"tls\"`, or take it out";
-    if transport != Transport::Tls {
+    let may_be_tls = match trunk.transport.as_ref().map(|at| *at.get_ref()) {
+        Some(file::TransportChoice::Tls | file::TransportChoice::Auto) => true,
+        Some(file::TransportChoice::Udp | file::TransportChoice::Tcp) | None => false,
+    };
+    if !may_be_tls {
         if let Some(at) = &trunk.ca {
             return Err(source.error(at, "`ca` is for trunks over TLS", remedy));
         }
@@ -193,7 +199,8 @@ pub(super) fn check_families(
     source: &Source<'_>,
 ) -> Result<(), ConfigError> {
     for trunk in trunks {
-        let mut addresses = trunk.hops.iter().map(|hop| hop.address);
+        let targets = trunk.targets.iter().chain(&trunk.route);
+        let mut addresses = targets.filter_map(|target| target.place.literal());
         let Some(foreign) = addresses.find(|address| address.is_ipv4() != listen.is_ipv4()) else {
             continue;
         };
@@ -206,11 +213,6 @@ pub(super) fn check_families(
         ));
     }
     Ok(())
-}
-
-/// Addresses that need no resolver are known at once.
-fn set_literal_addresses(trunk: &mut TrunkConfig) -> Result<(), ConfigError> {
-    trunk.set_hops(&|place| Ok(place.literal().into_iter().collect()))
 }
 
 fn codec(
@@ -232,32 +234,35 @@ pub(super) fn trunk_environment(
     trunks: &mut Vec<TrunkConfig>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConfigError> {
-    let read = |name: &str| -> Result<Option<HostPort>, ConfigError> {
+    let read = |name: &str| -> Result<Option<TargetConfig>, ConfigError> {
         let Some(text) = env(name).filter(|text| !text.trim().is_empty()) else {
             return Ok(None);
         };
-        HostPort::parse(&text, SIP_PORT).map(Some).ok_or_else(|| {
-            let what = format!("{name} is no host and port in the environment: `{text}`");
-            ConfigError::new(
-                what,
-                "write for example `sbc.example.com:5060`; only UDP is known",
-            )
-        })
+        TargetConfig::parse(&text, SIP_PORT)
+            .map(Some)
+            .ok_or_else(|| {
+                let what = format!("{name} is no host and port in the environment: `{text}`");
+                ConfigError::new(
+                    what,
+                    "write for example `sbc.example.com:5060`; only UDP is known",
+                )
+            })
     };
     if let Some(target) = read("OUTBOUND_PROXY")? {
         if let Some(trunk) = trunks.first_mut() {
             let old = trunk.targets.first().map(|old| old.place.uri_host());
             if old.as_ref() == Some(&trunk.domain) {
-                trunk.domain = target.uri_host();
+                trunk.domain = target.place.uri_host();
             }
-            trunk.targets = vec![TargetConfig::from(target)];
+            trunk.targets = vec![target];
         } else {
             trunks.push(TrunkConfig {
                 name: "outbound".to_owned(),
                 transport: Transport::Udp,
+                transport_by_dns: false,
                 trust: Trust::System,
-                domain: target.uri_host(),
-                targets: vec![TargetConfig::from(target)],
+                domain: target.place.uri_host(),
+                targets: vec![target],
                 route: None,
                 failover_after: Duration::from_secs(6),
                 down_for: Duration::from_secs(30),
@@ -268,8 +273,6 @@ pub(super) fn trunk_environment(
                 calls: CallPolicy::default(),
                 account: None,
                 timers: TimerConfig::default(),
-                hops: Vec::new(),
-                sources: Vec::new(),
             });
         }
     }
@@ -281,9 +284,6 @@ pub(super) fn trunk_environment(
             ));
         };
         trunk.route = Some(route);
-    }
-    if let Some(trunk) = trunks.first_mut() {
-        set_literal_addresses(trunk)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ fn trunk(keys: &str) -> String {
 }
 
 fn address_of_trunk(config: &Config) -> String {
-    config.trunks[0].hops[0].address.to_string()
+    config.trunks[0].targets[0].place.to_string()
 }
 
 #[test]
@@ -118,25 +118,25 @@ fn a_trunk_has_one_target_or_a_list() {
     .unwrap();
     let trunk = &config.trunks[0];
     assert_eq!(trunk.domain, "192.0.2.9", "of the first");
-    let hops: Vec<_> = trunk
-        .hops
+    let targets: Vec<_> = trunk
+        .targets
         .iter()
-        .map(|hop| (hop.address.to_string(), hop.priority, hop.weight))
+        .map(|target| (target.place.to_string(), target.priority, target.weight))
         .collect();
     assert_eq!(
-        hops,
+        targets,
         [
             ("192.0.2.9:5060".to_owned(), 0, 0),
             ("192.0.2.8:5070".to_owned(), 1, 3),
             ("192.0.2.7:5060".to_owned(), 0, 0)
         ]
     );
-    assert_eq!(trunk.sources.len(), 3);
     assert_eq!(trunk.failover_after.as_secs(), 4);
     assert_eq!(trunk.down_for.as_secs(), 90);
     // What it says of itself means the same.
     let again = load(&config.effective()).unwrap();
-    assert_eq!(again.trunks[0].hops, trunk.hops);
+    assert_eq!(again.trunks[0].targets.len(), 3);
+    assert_eq!(again.trunks[0].targets[1], trunk.targets[1]);
     assert_eq!(again.trunks[0].down_for, trunk.down_for);
     assert_eq!(
         again.trunks[0].probe,
@@ -145,18 +145,53 @@ fn a_trunk_has_one_target_or_a_list() {
 }
 
 #[test]
-fn every_target_is_resolved_and_trusted() {
-    let list = "[\"one.test\", \"two.test\"]";
-    let mut config = load(&trunk_at(list, "")).unwrap();
-    let resolver = |host: &str, port: u16| {
-        let last = if host == "one.test" { 1 } else { 2 };
-        Ok(vec![([192, 0, 2, last], port).into()])
-    };
-    config.resolve(&resolver).unwrap();
-    let hops = &config.trunks[0].hops;
-    let addresses: Vec<String> = hops.iter().map(|hop| hop.address.to_string()).collect();
-    assert_eq!(addresses, ["192.0.2.1:5060", "192.0.2.2:5060"]);
-    assert_eq!(config.trunks[0].sources.len(), 2);
+fn d1_a_port_that_is_given_is_told_from_the_default_one() {
+    let list = "[\"one.test\", \"two.test:5060\", \"192.0.2.9\"]";
+    let config = load(&trunk_at(list, "route = \"proxy.test\"")).unwrap();
+    let trunk = &config.trunks[0];
+    let has_port: Vec<bool> = trunk.targets.iter().map(|target| target.has_port).collect();
+    assert_eq!(has_port, [false, true, false]);
+    assert!(trunk.targets.iter().all(|target| target.place.port == 5060));
+    assert!(!trunk.route.as_ref().unwrap().has_port);
+    // What it says of itself means the same.
+    let again = load(&config.effective()).unwrap();
+    assert_eq!(again.trunks[0].targets[0].place, trunk.targets[0].place);
+    let again = again.trunks[0].targets.iter().map(|target| target.has_port);
+    assert_eq!(again.collect::<Vec<bool>>()[..2], [false, true]);
+}
+
+#[test]
+fn d1_a_trunk_may_leave_its_transport_to_its_domain() {
+    let keys = "transport = \"auto\"\nca = \"carrier.pem\"";
+    let config = load(&trunk_at("\"carrier.test\"", keys)).unwrap();
+    let trunk = &config.trunks[0];
+    assert!(trunk.transport_by_dns);
+    assert_eq!(trunk.transport, Transport::Udp);
+    assert_eq!(trunk.trust, Trust::Authorities("carrier.pem".into()));
+    assert!(config.effective().contains("transport = \"auto\""));
+    let config = load(&trunk_at("\"carrier.test\"", "")).unwrap();
+    assert!(!config.trunks[0].transport_by_dns, "it is UDP unless given");
+}
+
+#[test]
+fn d1_dns_servers_can_be_named() {
+    let servers = "resolvers = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]\n";
+    let config = load(&format!("{SIP}{servers}")).unwrap();
+    let resolvers = config.sip.as_ref().unwrap().resolvers.iter();
+    let resolvers: Vec<String> = resolvers.map(ToString::to_string).collect();
+    assert_eq!(resolvers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
+    let again = load(&config.effective()).unwrap();
+    assert_eq!(again.sip.unwrap().resolvers, config.sip.unwrap().resolvers);
+    for (value, word) in [
+        ("\"dns.test\"", "no address: `dns.test`"),
+        ("\"192.0.2.53:0\"", "no address"),
+    ] {
+        let message = refusal(&format!("{SIP}resolvers = {value}"));
+        assert!(message.contains(word), "{message}");
+    }
+    let many = ["\"192.0.2.53\""; 9].join(", ");
+    let message = refusal(&format!("{SIP}resolvers = [{many}]"));
+    assert!(message.contains("more than 8"), "{message}");
 }
 
 #[test]

@@ -217,11 +217,12 @@ fn side(config: &Config, secure: bool) -> Side {
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = trunk_tls::acceptor(sip).unwrap().filter(|_| secure);
-    let doors = Doors::new(vec![[127, 0, 0, 1].into()]);
-    tokio::spawn(listen(listener, acceptor, doors, sender.clone()));
+    let doors = Doors::new();
+    *doors.sources() = vec![[127, 0, 0, 1].into()];
+    tokio::spawn(listen(listener, acceptor, doors.clone(), sender.clone()));
     let connectors = trunk_tls::connectors(config).unwrap();
     Side {
-        streams: Streams::new(sender, sip, connectors),
+        streams: Streams::new(sender, sip, connectors, doors),
         arrivals,
         listener: address,
     }
@@ -319,7 +320,8 @@ async fn who_connects_needs_a_certificate_where_one_is_asked_for() {
 #[test]
 fn strangers_do_not_take_the_room_of_carriers() {
     let carrier: IpAddr = [192, 0, 2, 1].into();
-    let doors = Doors::new(vec![carrier]);
+    let doors = Doors::new();
+    *doors.sources() = vec![carrier];
     let mut held = Vec::new();
     for source in 0..200_u8 {
         let ip: IpAddr = [198, 51, 100, source].into();
