@@ -12,6 +12,7 @@ export const ADDRESS = {
   edgeToBrowser: '10.77.1.1',
   edgeToCarrier: '10.77.2.1',
   carrier: '10.77.2.2',
+  carrierAgain: '10.77.2.3',
 };
 
 /** Removes namespaces whose test process was killed before it could. */
@@ -56,6 +57,11 @@ function connect(a, deviceA, addressA, b, deviceB, addressB) {
     run('ip', '-n', namespace, 'address', 'add', `${address}/24`, 'dev', device);
     run('ip', '-n', namespace, 'link', 'set', device, 'up');
   }
+}
+
+/** Gives a device one more address; `carrierAgain` is nowhere without. */
+export function addAddress(namespace, device, address) {
+  run('ip', '-n', namespace, 'address', 'add', `${address}/24`, 'dev', device);
 }
 
 /**

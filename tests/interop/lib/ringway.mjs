@@ -18,6 +18,10 @@ export const DEMO_PHONE = 'http://127.0.0.1:8080/';
 /** Lines of [sip] and [[trunk]] for the transport to the carrier. */
 function transportLines(transport, tls) {
   if (transport === 'udp') return { sip: '', trunk: '' };
+  if (transport === 'auto') {
+    const sip = `listen_tcp = "${ADDRESS.edgeToCarrier}:${PORTS.tcp}"`;
+    return { sip, trunk: 'transport = "auto"' };
+  }
   const sip = [`listen_${transport} = "${ADDRESS.edgeToCarrier}:${PORTS[transport]}"`];
   const trunk = [`transport = "${transport}"`];
   if (transport === 'tls') {
@@ -29,7 +33,7 @@ function transportLines(transport, tls) {
 }
 
 function configuration({ codecs, silentAfterSeconds, registration, transport, tls, ...others }) {
-  const { keys, more, web, target = `${ADDRESS.carrier}:${PORTS[transport]}` } = others;
+  const { keys, more, web, sipKeys, target = `${ADDRESS.carrier}:${PORTS[transport]}` } = others;
   const { sip, trunk } = transportLines(transport, tls);
   return `[web]
 listen = "${ADDRESS.edgeToBrowser}:8443"
@@ -37,6 +41,7 @@ ${web}
 [sip]
 listen = "${ADDRESS.edgeToCarrier}:5060"
 ${sip}
+${sipKeys}
 [media]
 browser_bind = "${ADDRESS.edgeToBrowser}"
 trunk_bind = "${ADDRESS.edgeToCarrier}"
@@ -85,15 +90,16 @@ async function run(scope, namespace, args, port) {
 /**
  * Ringway on the edge between the browser's and the carrier's network.
  * @param {{codecs?: string[], silentAfterSeconds?: number, registration?: string,
- *   transport?: 'udp' | 'tcp' | 'tls', keys?: string, more?: string, web?: string, target?: string | string[],
+ *   transport?: 'udp' | 'tcp' | 'tls' | 'auto', target?: string | string[],
+ *   keys?: string, more?: string, web?: string, sipKeys?: string,
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `transport` and
  *   `tls` are those of the trunk and of the listener beside UDP; `keys` are more lines of the trunk,
- *   `more` of the end of the file.
+ *   `sipKeys` of [sip], `more` of the end of the file.
  */
 export function gateway(scope, namespace, options = {}) {
   const file = join(scope.directory, 'ringway.toml');
   const defaults = { silentAfterSeconds: 60, registration: 'contact', transport: 'udp' };
-  const others = { codecs: ['PCMU', 'PCMA'], keys: '', more: '', web: '' };
+  const others = { codecs: ['PCMU', 'PCMA'], keys: '', more: '', web: '', sipKeys: '' };
   const text = configuration({ ...others, ...defaults, ...options });
   writeFileSync(file, text);
   return run(scope, namespace, ['--config', file], 8443);

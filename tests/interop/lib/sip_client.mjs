@@ -93,6 +93,19 @@ class SipClient {
     return { response, callId, from, cseq };
   }
 
+  /** Sends the ACK for a 2xx. */
+  acknowledge(target, { callId, from, to, cseq }) {
+    this.send([
+      `ACK ${target} SIP/2.0`,
+      `Via: SIP/2.0/WSS ${this.host};branch=z9hG4bK${token()}`,
+      'Max-Forwards: 69',
+      `To: ${to}`,
+      `From: ${from}`,
+      `Call-ID: ${callId}`,
+      `CSeq: ${cseq} ACK`,
+    ]);
+  }
+
   /** Registers with instance and flow number, as outbound clients do. */
   register() {
     const contact = `${this.contact};reg-id=1;+sip.instance=${this.instance};expires=300`;
