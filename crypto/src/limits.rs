@@ -37,6 +37,15 @@ pub const ROLLOVER_RESET_PACKETS_MAX: u16 = 1000;
 /// stack meanwhile. No path of WebRTC or telephony carries longer ones.
 pub const ROLLOVER_RESET_PACKET_BYTES_MAX: usize = 2048;
 
+/// Forged GCM packets of one peer in a row from which on the tag is looked at before a packet is
+/// decrypted. An authentic packet costs up to twice as much then: once, for it ends the row.
+pub const FORGED_IN_A_ROW_BEFORE_CHECK: u8 = 4;
+
+/// Longest GCM packet whose tag is looked at first, header and payload each padded to whole blocks:
+/// it is copied to the stack for that. Longer ones, which only fragments can bring through the
+/// Internet, are refused as they are outside of a flood.
+pub const TAG_CHECK_BYTES_MAX: usize = 1536;
+
 /// Longest `a=crypto` line that is read, in bytes.
 pub const SDES_LINE_BYTES_MAX: usize = 1024;
 

@@ -21,6 +21,7 @@
 //! | `budget` | packets that a key may still protect |
 //! | `rtp`, `rtcp` | where header, payload, index, identifier and tag lie |
 //! | `cipher`, `aes_cm`, `aes_ctr`, `hmac_sha1`, `aes_gcm` | the transforms |
+//! | `aes_gcm/tag_check` | cheaper refusing in a flood of forged GCM packets |
 //! | `session_key` | the transforms of RTCP, whose keys are expanded when needed |
 //! | `state` | contexts on their way to another process |
 

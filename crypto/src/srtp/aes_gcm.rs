@@ -1,9 +1,13 @@
 //! AES-GCM for RTP (RFC 7714).
 
+mod tag_check;
+
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroize;
 
 use super::SrtpError;
+use crate::limits::FORGED_IN_A_ROW_BEFORE_CHECK;
+use tag_check::TagCheck;
 
 /// Bytes of the authentication tag.
 pub(super) const TAG_BYTES: usize = 16;
@@ -13,6 +17,9 @@ pub(super) struct AesGcm {
     key: LessSafeKey,
     /// Right-aligned: a nonce is made of it without going through memory.
     salt: u128,
+    check: TagCheck,
+    /// Packets refused since the last authentic one. Decides what refusing costs, never whether.
+    forged_in_a_row: u8,
 }
 
 impl AesGcm {
@@ -22,10 +29,14 @@ impl AesGcm {
             16 => &AES_128_GCM,
             _ => &AES_256_GCM,
         };
+        let check = TagCheck::new(key)?;
         let key = UnboundKey::new(algorithm, key).map_err(|_| SrtpError::BadKey)?;
-        let key = LessSafeKey::new(key);
-        let salt = u128::from_be_bytes(*salt) >> 32;
-        Ok(Self { key, salt })
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            salt: u128::from_be_bytes(*salt) >> 32,
+            check,
+            forged_in_a_row: 0,
+        })
     }
 
     /// Encrypts in place and writes the tag, which has [`TAG_BYTES`].
@@ -46,9 +57,9 @@ impl AesGcm {
     }
 
     /// Verifies and decrypts in place; `payload` ends with the tag. After an error its content is
-    /// undefined.
+    /// undefined. In a flood of forged packets the tag is looked at first.
     pub(super) fn open(
-        &self,
+        &mut self,
         ssrc: [u8; 4],
         index: u64,
         associated: &[u8],
@@ -57,16 +68,27 @@ impl AesGcm {
         let (payload, tag) = payload
             .split_last_chunk_mut::<TAG_BYTES>()
             .ok_or(SrtpError::TooShort)?;
+        let nonce = || self.nonce(ssrc, index);
+        let forged = self.forged_in_a_row >= FORGED_IN_A_ROW_BEFORE_CHECK
+            && (self.check).finds_forged(&self.key, nonce(), associated, payload, tag);
+        if forged {
+            return Err(SrtpError::AuthenticationFailed);
+        }
         // With the tag apart a forged packet is wiped once, not twice.
-        let opened = self.key.open_in_place_separate_tag(
-            self.nonce(ssrc, index),
-            Aad::from(associated),
-            tag,
-            payload,
-        );
-        opened
-            .map(|_| ())
-            .map_err(|_| SrtpError::AuthenticationFailed)
+        let associated = Aad::from(associated);
+        let opened = self
+            .key
+            .open_in_place_separate_tag(nonce(), associated, tag, payload);
+        match opened {
+            Ok(_) => {
+                self.forged_in_a_row = 0;
+                Ok(())
+            }
+            Err(_) => {
+                self.forged_in_a_row = self.forged_in_a_row.saturating_add(1);
+                Err(SrtpError::AuthenticationFailed)
+            }
+        }
     }
 
     /// (16 bits of zero || SSRC || ROC || SEQ) XOR salt (RFC 7714 section 8.1).
@@ -100,7 +122,7 @@ mod tests {
     }
 
     fn seals_and_opens(
-        gcm: &AesGcm,
+        gcm: &mut AesGcm,
         (ssrc, index): (u32, u64),
         associated: &str,
         plain: &str,
@@ -125,9 +147,33 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_forged_packets_is_refused_undecrypted_until_an_authentic_one_comes() {
+        let mut gcm = session(32);
+        let mut authentic = vec![7; 40];
+        let mut tag = [0; TAG_BYTES];
+        gcm.seal([1; 4], 1, &[2; 12], &mut authentic, &mut tag)
+            .unwrap();
+        authentic.extend(tag);
+        let mut forged = authentic.clone();
+        forged[55] ^= 1;
+        for _ in 0..2 {
+            for number in 1..=FORGED_IN_A_ROW_BEFORE_CHECK + 2 {
+                let mut packet = forged.clone();
+                let refused = gcm.open([1; 4], 1, &[2; 12], &mut packet);
+                assert_eq!(refused, Err(SrtpError::AuthenticationFailed));
+                let undecrypted = packet == forged;
+                assert_eq!(undecrypted, number > FORGED_IN_A_ROW_BEFORE_CHECK);
+            }
+            let mut packet = authentic.clone();
+            gcm.open([1; 4], 1, &[2; 12], &mut packet).unwrap();
+            assert_eq!(packet[..40], [7; 40]);
+        }
+    }
+
+    #[test]
     fn rfc_7714_16_1_rtp_with_aes_128() {
         seals_and_opens(
-            &session(16),
+            &mut session(16),
             (0x5501_A0B2, 0xF17B),
             RTP_HEADER,
             RTP_PAYLOAD,
@@ -140,13 +186,13 @@ mod tests {
     fn rfc_7714_16_1_3_rtp_with_aes_128_tag_only() {
         let whole = format!("{RTP_HEADER} {RTP_PAYLOAD}");
         let tag = "22493f82 d2bce397 e9d79e3b 19aa4216";
-        seals_and_opens(&session(16), (0x5501_A0B2, 0xF17B), &whole, "", tag);
+        seals_and_opens(&mut session(16), (0x5501_A0B2, 0xF17B), &whole, "", tag);
     }
 
     #[test]
     fn rfc_7714_16_2_rtp_with_aes_256() {
         seals_and_opens(
-            &session(32),
+            &mut session(32),
             (0x5501_A0B2, 0xF17B),
             RTP_HEADER,
             RTP_PAYLOAD,

@@ -14,7 +14,8 @@ pub(super) struct Cipher<K> {
     pub(super) tag_bytes: usize,
     /// Whether payloads are encrypted.
     pub(super) encrypts: bool,
-    mki: Mki,
+    /// The identifier that packets carry; often empty.
+    pub(super) mki: Mki,
 }
 
 /// RTP is what there is most of: its keys are expanded, in the memory of their owner.
@@ -25,10 +26,6 @@ pub(super) type RtpCipher = Cipher<RtpKeys>;
 pub(super) type RtcpCipher = Cipher<RtcpKeys>;
 
 /// The keys of one of the two families of transforms.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per flow and direction, and never moved"
-)]
 pub(super) enum RtpKeys {
     /// A separate tag over the packet and its index.
     HmacSha1 {
@@ -109,21 +106,16 @@ impl RtcpCipher {
 }
 
 impl<K> Cipher<K> {
-    /// The identifier that packets carry; often empty.
-    pub(super) fn mki(&self) -> &[u8] {
-        self.mki.as_bytes()
-    }
-
     /// Bytes of tag and identifier.
     pub(super) fn trailer_bytes(&self) -> usize {
-        self.tag_bytes + self.mki().len()
+        self.tag_bytes + self.mki.as_bytes().len()
     }
+}
 
-    /// Whether the identifier in a packet is ours.
-    pub(super) fn check_mki(&self, received: &[u8]) -> Result<(), SrtpError> {
-        match received == self.mki() {
-            true => Ok(()),
-            false => Err(SrtpError::UnknownMki),
-        }
+/// Whether the identifier in a packet is ours.
+pub(super) fn check_mki(ours: &Mki, received: &[u8]) -> Result<(), SrtpError> {
+    match received == ours.as_bytes() {
+        true => Ok(()),
+        false => Err(SrtpError::UnknownMki),
     }
 }

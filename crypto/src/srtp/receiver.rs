@@ -51,7 +51,7 @@ impl SrtpReceiver {
             return self.unprotect_around_reset(header, slot, packet);
         }
         let index = context.sources.index_of(slot, header.sequence)?;
-        let length = rtp::unprotect(&context.rtp, header, index, packet)?;
+        let length = rtp::unprotect(&mut context.rtp, header, index, packet)?;
         context.sources.commit(slot, header.ssrc, index);
         context.rtp_budget.spend(index);
         Ok(length)
@@ -76,7 +76,10 @@ impl SrtpReceiver {
                 if let Some(kept) = &mut kept {
                     kept.copy_from_slice(packet);
                 }
-                match (rtp::unprotect(&context.rtp, header, index, packet), kept) {
+                match (
+                    rtp::unprotect(&mut context.rtp, header, index, packet),
+                    kept,
+                ) {
                     (Ok(length), _) => {
                         context.sources.commit(Some(slot), header.ssrc, index);
                         context.rtp_budget.spend(index);
@@ -91,7 +94,7 @@ impl SrtpReceiver {
             Err(SrtpError::TooOld | SrtpError::KeyExhausted) => {}
             Err(error) => return Err(error),
         }
-        let length = rtp::unprotect(&context.rtp, header, restarted, packet)?;
+        let length = rtp::unprotect(&mut context.rtp, header, restarted, packet)?;
         context.sources.restart(slot, restarted);
         context.rtp_budget.spend(restarted);
         Ok(length)

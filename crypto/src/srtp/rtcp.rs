@@ -8,7 +8,7 @@
 
 use super::SrtpError;
 use super::aes_gcm;
-use super::cipher::{RtcpCipher, RtcpKeys};
+use super::cipher::{RtcpCipher, RtcpKeys, check_mki};
 
 const CLEAR_BYTES: usize = 8;
 const INDEX_BYTES: usize = 4;
@@ -41,7 +41,7 @@ pub(super) fn sender_ssrc(packet: &[u8], trailer_bytes: usize) -> Result<[u8; 4]
 pub(super) fn index(cipher: &RtcpCipher, packet: &[u8]) -> Result<u32, SrtpError> {
     let from_end = match &cipher.keys {
         RtcpKeys::HmacSha1 { .. } => overhead_bytes(cipher),
-        RtcpKeys::AesGcm(_) => INDEX_BYTES + cipher.mki().len(),
+        RtcpKeys::AesGcm(_) => INDEX_BYTES + cipher.mki.as_bytes().len(),
     };
     let start = packet
         .len()
@@ -92,9 +92,9 @@ pub(super) fn protect(
                 .split_at_mut_checked(length + INDEX_BYTES)
                 .ok_or(SrtpError::NoRoom)?;
             let (identifier, tag) = trailer
-                .split_at_mut_checked(cipher.mki().len())
+                .split_at_mut_checked(cipher.mki.as_bytes().len())
                 .ok_or(SrtpError::NoRoom)?;
-            identifier.copy_from_slice(cipher.mki());
+            identifier.copy_from_slice(cipher.mki.as_bytes());
             let whole = mac.tag(message, []);
             tag.copy_from_slice(whole.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
         }
@@ -115,7 +115,7 @@ pub(super) fn protect(
                 keys.seal(ssrc, index, signed, &mut [], &mut tag)?;
             }
             let trailer = packet.get_mut(length..).ok_or(SrtpError::NoRoom)?;
-            let parts = tag.iter().chain(&word).chain(cipher.mki());
+            let parts = tag.iter().chain(&word).chain(cipher.mki.as_bytes());
             for (to, from) in trailer.iter_mut().zip(parts) {
                 *to = *from;
             }
@@ -141,9 +141,9 @@ pub(super) fn unprotect(
                 .split_at_mut_checked(length + INDEX_BYTES)
                 .ok_or(SrtpError::TooShort)?;
             let (identifier, tag) = trailer
-                .split_at_checked(cipher.mki().len())
+                .split_at_checked(cipher.mki.as_bytes().len())
                 .ok_or(SrtpError::TooShort)?;
-            cipher.check_mki(identifier)?;
+            check_mki(&cipher.mki, identifier)?;
             mac.verify(message, [], tag)?;
             if let (Some(aes), true) = (aes, cipher.encrypts) {
                 let payload = message.get_mut(CLEAR_BYTES..length);
@@ -156,7 +156,7 @@ pub(super) fn unprotect(
                 .split_at_mut_checked(length + cipher.tag_bytes)
                 .ok_or(SrtpError::TooShort)?;
             let identifier = trailer.get(INDEX_BYTES..).ok_or(SrtpError::TooShort)?;
-            cipher.check_mki(identifier)?;
+            check_mki(&cipher.mki, identifier)?;
             let word = index_word(cipher, index);
             if cipher.encrypts {
                 let (clear, sealed) = sealed

@@ -4,7 +4,7 @@
 //! - AES-GCM (RFC 7714 section 8): the tag, then the identifier.
 
 use super::SrtpError;
-use super::cipher::{RtpCipher, RtpKeys};
+use super::cipher::{RtpCipher, RtpKeys, check_mki};
 use super::rollover::rollover_counter;
 
 const FIXED_HEADER_BYTES: usize = 12;
@@ -106,9 +106,9 @@ pub(super) fn protect(
             }
             let whole = mac.tag(message, rollover_counter(index));
             let (identifier, tag) = trailer
-                .split_at_mut_checked(cipher.mki().len())
+                .split_at_mut_checked(cipher.mki.as_bytes().len())
                 .ok_or(SrtpError::NoRoom)?;
-            identifier.copy_from_slice(cipher.mki());
+            identifier.copy_from_slice(cipher.mki.as_bytes());
             tag.copy_from_slice(whole.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
         }
         RtpKeys::AesGcm(keys) => {
@@ -119,7 +119,7 @@ pub(super) fn protect(
                 .split_at_mut_checked(cipher.tag_bytes)
                 .ok_or(SrtpError::NoRoom)?;
             keys.seal(header.ssrc, index, clear, payload, tag)?;
-            identifier.copy_from_slice(cipher.mki());
+            identifier.copy_from_slice(cipher.mki.as_bytes());
         }
     }
     Ok(total)
@@ -127,7 +127,7 @@ pub(super) fn protect(
 
 /// Verifies and decrypts in place.
 pub(super) fn unprotect(
-    cipher: &RtpCipher,
+    cipher: &mut RtpCipher,
     header: RtpHeader,
     index: u64,
     packet: &mut [u8],
@@ -136,15 +136,15 @@ pub(super) fn unprotect(
         .len()
         .checked_sub(cipher.trailer_bytes())
         .ok_or(SrtpError::TooShort)?;
-    match &cipher.keys {
+    match &mut cipher.keys {
         RtpKeys::HmacSha1 { cipher: aes, mac } => {
             let (message, trailer) = packet
                 .split_at_mut_checked(length)
                 .ok_or(SrtpError::TooShort)?;
             let (identifier, tag) = trailer
-                .split_at_checked(cipher.mki().len())
+                .split_at_checked(cipher.mki.as_bytes().len())
                 .ok_or(SrtpError::TooShort)?;
-            cipher.check_mki(identifier)?;
+            check_mki(&cipher.mki, identifier)?;
             mac.verify(message, rollover_counter(index), tag)?;
             if let Some(aes) = aes {
                 let payload = message.get_mut(header.bytes..);
@@ -156,7 +156,7 @@ pub(super) fn unprotect(
             let (sealed, identifier) = packet
                 .split_at_mut_checked(length + cipher.tag_bytes)
                 .ok_or(SrtpError::TooShort)?;
-            cipher.check_mki(identifier)?;
+            check_mki(&cipher.mki, identifier)?;
             let (clear, sealed) = sealed
                 .split_at_mut_checked(header.bytes)
                 .ok_or(SrtpError::TooShort)?;
