@@ -9,6 +9,8 @@ pub mod via;
 
 pub use params::{Params, header_param};
 
+use params::is_token;
+
 /// The name of a header field that [`HeaderName`] does not list; compared without case.
 #[derive(Clone, Debug)]
 pub struct OtherName(Box<str>);
@@ -193,14 +195,13 @@ impl HeaderName {
 }
 
 impl HeaderName {
-    /// Makes a name of what stands in front of a colon; `None` if it is not UTF-8.
+    /// Makes a name of what stands in front of a colon; `None` if it is not a token.
     pub(super) fn from_token(text: &[u8]) -> Option<Self> {
-        match Self::known(text) {
-            Some(known) => Some(known),
-            None => std::str::from_utf8(text)
-                .ok()
-                .map(|text| Self::Other(OtherName(text.into()))),
-        }
+        // The names above are tokens.
+        Self::known(text).or_else(|| {
+            let text = std::str::from_utf8(text).ok()?;
+            is_token(text).then(|| Self::Other(OtherName(text.into())))
+        })
     }
 
     /// Finds a name that is listed above.

@@ -229,8 +229,8 @@ fn read_start_line(
         .get(line.start..line.end)
         .and_then(|line| std::str::from_utf8(line).ok());
     let text = text.ok_or_else(malformed)?;
-    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let (second, third) = match rest.split_once(' ') {
+    let (first, rest) = split_at_space(text).unwrap_or((text, ""));
+    let (second, third) = match split_at_space(rest) {
         Some((second, third)) => (second, Some(third)),
         None => (rest, None),
     };
@@ -279,6 +279,12 @@ fn read_start_line(
         malformed()
     })?;
     Ok(request)
+}
+
+/// What stands in front of the first space, and what behind it.
+fn split_at_space(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|b| b == b' ')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Reads a line; its spans count from `begin`.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 
 use super::header::HeaderName;
 use super::header::params::{Params, quote, quoted_end, unescape, unquote};
@@ -335,7 +335,8 @@ fn split_name_addr(value: &str) -> Option<(&str, &str, &str)> {
     let inside = value.get(open + 1..)?;
     let close = memchr(b'>', inside.as_bytes())?;
     let (address, tail) = (inside.get(..close)?, inside.get(close + 1..)?.trim_ascii());
-    let is_sound = display_is_sound(display) && (tail.is_empty() || tail.starts_with(';'));
+    let is_sound = (display.is_empty() || display_is_sound(display))
+        && (tail.is_empty() || tail.starts_with(';'));
     is_sound.then_some((display, address, tail))
 }
 
@@ -344,7 +345,8 @@ fn open_bracket(value: &str) -> Option<usize> {
     let bytes = value.as_bytes();
     let mut at = 0;
     loop {
-        let found = at + memchr3(b'<', b'"', b',', bytes.get(at..)?)?;
+        let mut rest = bytes.get(at..)?.iter();
+        let found = at + rest.position(|b| matches!(b, b'<' | b'"' | b','))?;
         match bytes.get(found)? {
             b'<' => return Some(found),
             b'"' => at = quoted_end(bytes, found)?,

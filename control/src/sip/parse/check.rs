@@ -5,8 +5,8 @@ use crate::sip::header::HeaderName;
 use crate::sip::header::cseq::CSeq;
 use crate::sip::header::params::first_value_end;
 use crate::sip::header::via::Via;
-use crate::sip::message::StartLine;
 use crate::sip::message::line::HeaderLine;
+use crate::sip::message::{Message, StartLine};
 use crate::sip::method::Method;
 use crate::sip::uri::{NameAddr, Uri};
 
@@ -48,16 +48,16 @@ pub(super) fn check(reading: &Reading) -> Result<(), ParseError> {
             HeaderName::MaxForwards => std::mem::replace(&mut seen.max_forwards, true),
             _ => continue,
         };
-        let offset = reading.offset(index);
-        let name = line.name.clone();
         if repeated {
+            let (name, offset) = (line.name.clone(), reading.offset(index));
             return Err(ParseError::RepeatedHeader { name, offset });
         }
-        if !value_is_sound(line, line.value(&message.head)) {
+        let value = line.value(&message.head);
+        if matches!(line.name, HeaderName::CSeq) {
+            check_cseq(message, value, || reading.offset(index))?;
+        } else if !value_is_sound(line, value) {
+            let (name, offset) = (line.name.clone(), reading.offset(index));
             return Err(ParseError::HeaderValue { name, offset });
-        }
-        if line.name == HeaderName::CSeq {
-            check_method(reading, line, offset)?;
         }
     }
     let there = [seen.via, seen.from, seen.to, seen.call_id, seen.cseq];
@@ -72,7 +72,7 @@ pub(super) fn content_length(reading: &Reading) -> Result<Option<usize>, ParseEr
     let message = &reading.message;
     let mut length = None;
     for (index, line) in message.lines.iter().enumerate() {
-        if line.name != HeaderName::ContentLength {
+        if !matches!(line.name, HeaderName::ContentLength) {
             continue;
         }
         let value = length_of(line.value(&message.head))
@@ -104,16 +104,23 @@ struct Seen {
 }
 
 /// CSeq must name the method of the request line (RFC 3261 section 8.1.1.5).
-fn check_method(reading: &Reading, line: &HeaderLine, offset: usize) -> Result<(), ParseError> {
-    let StartLine::Request { method, .. } = &reading.message.start else {
-        return Ok(());
-    };
-    let cseq = CSeq::split(line.value(&reading.message.head));
-    if cseq.is_some_and(|(_, named)| named != method.as_str()) {
-        let is_known = !matches!(method, Method::Other(_));
-        return Err(ParseError::MethodMismatch { offset, is_known });
+fn check_cseq(
+    message: &Message,
+    value: &str,
+    offset: impl Fn() -> usize,
+) -> Result<(), ParseError> {
+    let (_, named) = CSeq::split(value).ok_or_else(|| ParseError::HeaderValue {
+        name: HeaderName::CSeq,
+        offset: offset(),
+    })?;
+    match &message.start {
+        StartLine::Request { method, .. } if named != method.as_str() => {
+            let is_known = !matches!(method, Method::Other(_));
+            let offset = offset();
+            Err(ParseError::MethodMismatch { offset, is_known })
+        }
+        StartLine::Request { .. } | StartLine::Response { .. } => Ok(()),
     }
-    Ok(())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of a hundred names")]
@@ -135,7 +142,6 @@ fn value_is_sound(line: &HeaderLine, value: &str) -> bool {
         HeaderName::CallId => {
             !value.is_empty() && !value.bytes().any(|byte| byte.is_ascii_whitespace())
         }
-        HeaderName::CSeq => CSeq::split(value).is_some(),
         HeaderName::MaxForwards => length_of(value).is_some_and(|hops| hops <= u8::MAX.into()),
         _ => true,
     }

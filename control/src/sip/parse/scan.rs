@@ -19,7 +19,28 @@ pub(in crate::sip) struct RawLine {
 }
 
 /// Takes the line that begins at `start`; it may be empty.
+#[inline]
 pub(in crate::sip) fn line_at(bytes: &[u8], start: usize) -> RawLine {
+    let rest = bytes.get(start..).unwrap_or_default();
+    let Some(length) = memchr3(b'\r', b'\n', b'\0', rest) else {
+        return odd_line_at(bytes, start);
+    };
+    let is_folded = length > 0 && matches!(rest.get(length + 2), Some(b' ' | b'\t'));
+    if is_folded || !matches!(rest.get(length..), Some([b'\r', b'\n', ..])) {
+        return odd_line_at(bytes, start);
+    }
+    RawLine {
+        start,
+        end: start + length,
+        next: start + length + 2,
+        is_folded: false,
+        stray: None,
+    }
+}
+
+/// As [`line_at`], of a line that is folded, not ended, or has stray bytes in it.
+#[cold]
+fn odd_line_at(bytes: &[u8], start: usize) -> RawLine {
     let mut line = RawLine {
         start,
         ..RawLine::default()
@@ -52,13 +73,14 @@ pub(in crate::sip) fn line_at(bytes: &[u8], start: usize) -> RawLine {
     }
 }
 
-/// Splits a header line at its colon: name, and where the value begins. `None` if there is no
-/// colon, or no token in front of it; spaces before the colon are allowed.
+/// Splits a header line at its colon: what stands in front, without spaces before the colon, and
+/// where the value begins. `None` if there is no colon.
+#[inline]
 pub(in crate::sip) fn split_name(line: &[u8]) -> Option<(&[u8], usize)> {
-    use crate::sip::header::params::is_token_byte;
-    let length = line.iter().position(|byte| !is_token_byte(*byte))?;
-    let name = line.get(..length).filter(|name| !name.is_empty())?;
-    let rest = line.get(length..)?;
-    let spaces = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
-    (rest.get(spaces) == Some(&b':')).then_some((name, length + spaces + 1))
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let mut name = line.get(..colon)?;
+    while let [shorter @ .., b' ' | b'\t'] = name {
+        name = shorter;
+    }
+    Some((name, colon + 1))
 }

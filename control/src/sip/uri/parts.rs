@@ -2,8 +2,6 @@
 
 use std::net::Ipv6Addr;
 
-use memchr::memchr;
-
 use super::escape::escapes_are_complete;
 use crate::sip::header::params::{is_host_byte, is_uri_byte};
 
@@ -27,7 +25,12 @@ pub(super) enum Kind<'t> {
 }
 
 impl<'t> Parts<'t> {
+    #[inline]
     pub(super) fn split(text: &'t str) -> Option<Self> {
+        // Nearly all are of this scheme.
+        if let Some(rest) = text.strip_prefix("sip:") {
+            return Self::split_sip(Kind::Sip, rest);
+        }
         let (scheme, rest) = text.split_at(text.bytes().position(|b| b == b':')?);
         let rest = rest.get(1..)?;
         let mut letters = scheme.bytes();
@@ -53,9 +56,10 @@ impl<'t> Parts<'t> {
         }
     }
 
+    #[inline]
     fn split_sip(kind: Kind<'t>, rest: &'t str) -> Option<Self> {
         // The user part may hold `;`, `?` and `/`, so the `@` is looked for first.
-        let (user, password, rest) = match memchr(b'@', rest.as_bytes()) {
+        let (user, password, rest) = match rest.bytes().position(|b| b == b'@') {
             Some(at) => {
                 let user_info = rest.get(..at)?;
                 let colon = user_info.bytes().position(|b| b == b':');
@@ -63,19 +67,34 @@ impl<'t> Parts<'t> {
                     Some(at) => (user_info.get(..at)?, user_info.get(at + 1..)),
                     None => (user_info, None),
                 };
-                if user.is_empty() || !escapes_are_complete(user_info) {
+                let is_sound = !user.is_empty()
+                    && user_info.bytes().all(is_uri_byte)
+                    && escapes_are_complete(user_info);
+                if !is_sound {
                     return None;
                 }
                 (Some(user), password, rest.get(at + 1..)?)
             }
             None => (None, None, rest),
         };
-        let (rest, headers) = match rest.bytes().position(|b| b == b'?') {
+        let (host, rest) = split_host(rest)?;
+        let (port, rest) = match rest.strip_prefix(':') {
+            Some(rest) => {
+                let end = rest.bytes().position(|b| !b.is_ascii_digit());
+                let (digits, rest) = rest.split_at(end.unwrap_or(rest.len()));
+                (Some(digits.parse().ok()?), rest)
+            }
+            None => (None, rest),
+        };
+        if !matches!(rest.bytes().next(), None | Some(b';' | b'?'))
+            || !rest.bytes().all(is_uri_byte)
+        {
+            return None;
+        }
+        let (params, headers) = match rest.bytes().position(|b| b == b'?') {
             Some(at) => (rest.get(..at)?, rest.get(at + 1..)),
             None => (rest, None),
         };
-        let (address, params) = split_params(rest);
-        let (host, port) = split_host_port(address)?;
         Some(Self {
             kind,
             user,
@@ -119,22 +138,10 @@ pub(super) fn split_params(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().position(|b| b == b';').unwrap_or(text.len()))
 }
 
-/// Splits `host:port`; the host may be an IPv6 address in brackets. `None` if either is malformed.
+/// Splits `host : port`; the host may be an IPv6 address in brackets. `None` if either is malformed.
 pub(in crate::sip) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let text = text.trim_ascii();
-    let host_end = match text.strip_prefix('[') {
-        Some(_) => text.find(']')? + 1,
-        None => text.bytes().position(|b| b == b':').unwrap_or(text.len()),
-    };
-    let host = text.get(..host_end)?.trim_ascii_end();
-    let is_sound = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(v6) => parse_ipv6(v6).is_some(),
-        None => !host.is_empty() && host.bytes().all(is_host_byte),
-    };
-    if !is_sound {
-        return None;
-    }
-    let rest = text.get(host_end..)?.trim_ascii();
+    let (host, rest) = split_host(text.trim_ascii())?;
+    let rest = rest.trim_ascii_start();
     if rest.is_empty() {
         return Some((host, None));
     }
@@ -143,6 +150,23 @@ pub(in crate::sip) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)>
         return None;
     }
     Some((host, Some(digits.parse().ok()?)))
+}
+
+/// Splits behind the host that text begins with: a name, an IPv4 address, or an IPv6 address in
+/// brackets.
+fn split_host(text: &str) -> Option<(&str, &str)> {
+    let end = match text.strip_prefix('[') {
+        Some(v6) => {
+            let length = v6.bytes().position(|b| b == b']')?;
+            parse_ipv6(v6.get(..length)?)?;
+            length + 2
+        }
+        None => {
+            let length = text.bytes().position(|b| !is_host_byte(b));
+            length.unwrap_or(text.len())
+        }
+    };
+    (end > 0).then(|| text.split_at(end))
 }
 
 /// Parses what stands in brackets. The grammar of RFC 3261 allows a third colon in front of an

@@ -43,6 +43,18 @@ fn refuses_malformed_uris() {
         "tel:abc+",
         "1sip:a@x",
         "sip:a@x\ny",
+        "sip::5060",
+        "sip:a\"@x",
+        "SIP:a b@x",
+        "sip:a@x :5060",
+        "sip:a@x: 5060",
+        "sip:a@x:",
+        "sip:a@x:5060y",
+        "sip:a@x:+5060",
+        "sip:a@x/y",
+        "sip:a@[::1]y",
+        "sip:a@x;b=\"c\"",
+        "sip:a@x?b=c d",
     ] {
         assert_eq!(Uri::parse(text), None, "{text:?}");
     }
