@@ -8,7 +8,7 @@ calls=${1:-200}
 rounds=${2:-3}
 cores=$(nproc)
 if [ "$cores" -lt 4 ]; then
-    echo "two workers cannot be measured here: this machine has $cores CPU cores, and it takes 4" >&2
+    echo "two workers cannot be measured: there are $cores CPU cores, and it takes 4" >&2
     exit 1
 fi
 bench=${CARGO_TARGET_DIR:-target}/release/ringway-bench
