@@ -5,6 +5,7 @@
 //! steps; `setup` brings a call from the INVITE to the second INVITE, `answer` from there to the
 //! ACK, `dialog_requests` handles what comes during the call, `end` ends it.
 
+pub(crate) mod admit;
 pub(crate) mod alarms;
 pub(crate) mod answer;
 pub(crate) mod dialog;
@@ -36,6 +37,7 @@ use self::alarms::{Alarm, Alarms};
 use self::end::Cause;
 use self::leg::Leg;
 use self::state::State;
+use crate::config::{Config, TrunkConfig};
 use crate::edge::{Moved, address_of_record};
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
@@ -44,6 +46,7 @@ use crate::sdp::{MediaRoute, OfferPlan, RemoteDescription};
 use crate::sip::Message;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::trunk::Attempt;
+use crate::trunk::limits::Quota;
 
 /// Names a call inside the brain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,6 +174,8 @@ impl Call {
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     calls: BTreeMap<CallId, Call>,
+    /// What each trunk takes, in the order of the configuration.
+    quotas: Vec<Quota>,
     next_id: u64,
     by_dialog: HashMap<(String, String), (CallId, Party), foldhash::fast::RandomState>,
     by_flow: BTreeMap<FlowId, CallId>,
@@ -185,6 +190,15 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    /// No calls.
+    pub(crate) fn new(config: &Config, now: Instant) -> Self {
+        let quota = |trunk: &TrunkConfig| Quota::new(trunk.limits, now);
+        Self {
+            quotas: config.trunks.iter().map(quota).collect(),
+            ..Self::default()
+        }
+    }
+
     /// How many entries all tables have together: none when there is no call.
     pub(crate) fn entries(&self) -> usize {
         self.calls.len()
@@ -208,7 +222,9 @@ impl Calls {
     /// When `handle_timeout` wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        deadline.into_iter().chain(self.alarms.next()).min()
+        let quotas = self.quotas.iter().filter_map(Quota::poll_timeout);
+        let timers = deadline.into_iter().chain(self.alarms.next());
+        timers.chain(quotas).min()
     }
 
     /// Ends what has waited too long.
@@ -231,6 +247,7 @@ impl Calls {
                 Alarm::Reliable => self.reliable_due(context, now, id),
             }
         }
+        self.limits_settled(context, now);
     }
 
     /// A connection is gone. A dialog outlives it: the browser may come back, and its media flows

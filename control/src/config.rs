@@ -21,6 +21,7 @@ mod effective;
 mod error;
 mod file;
 mod host_port;
+mod limits;
 mod proxies;
 mod secret;
 mod sip;
@@ -44,6 +45,7 @@ use crate::sip::transaction::TimerConfig;
 pub use account::AccountConfig;
 pub use error::ConfigError;
 pub use host_port::HostPort;
+pub use limits::LimitsConfig;
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
@@ -193,6 +195,8 @@ pub struct TrunkConfig {
     pub account: Option<AccountConfig>,
     /// Base values of the timers of requests to it.
     pub timers: TimerConfig,
+    /// How many calls it takes.
+    pub limits: LimitsConfig,
 }
 
 /// The keys of a `[[trunk]]` that are about calls.

@@ -39,6 +39,7 @@ use crate::sip::transaction::{ClientTransactionId, TimerConfig, Transactions};
 use crate::token::Tokens;
 use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
+use crate::trunk::limits::TrunkUsage;
 use crate::trunk::registration::Registrations;
 
 /// What the brain needs to know before it starts.
@@ -75,6 +76,8 @@ pub struct Usage {
     pub flows: usize,
     /// Port pairs in use, of all workers.
     pub port_pairs: usize,
+    /// Calls that count towards the limits of their trunks, of all trunks.
+    pub trunk_calls: usize,
     /// Open WebSocket connections.
     pub connections: usize,
     /// TCP and TLS connections of the trunk side.
@@ -119,6 +122,7 @@ impl Engine {
         let node = sip.map(|sip| sip.advertise.to_string()).unwrap_or_default();
         let flow_tokens = FlowTokens::new(flow_secret, &node, &mut random);
         let flows_max = u16::try_from(config.media.flows_max).unwrap_or(u16::MAX);
+        let calls = Calls::new(&config, now);
         let mut context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
             trunks: Trunks::new(Arc::clone(&config), now),
@@ -140,11 +144,10 @@ impl Engine {
         };
         context.registrations = context.begin_registrations(now);
         context.announce_sources();
-        let (calls, edge) = (Calls::default(), Edge::new(flow_tokens));
         Self {
             context,
             calls,
-            edge,
+            edge: Edge::new(flow_tokens),
             lines,
             stop_by: None,
             stop_is_due: false,
@@ -269,9 +272,16 @@ impl Engine {
             transactions: self.context.transactions.len(),
             flows: self.context.planner.flows(),
             port_pairs: self.context.planner.port_pairs(),
+            trunk_calls: self.trunk_usage().iter().map(|trunk| trunk.calls).sum(),
             connections: self.context.connections.len(),
             streams: self.context.streams.len(),
         }
+    }
+
+    /// How near each trunk is to its limits, in the order of the configuration.
+    #[must_use]
+    pub fn trunk_usage(&self) -> Vec<TrunkUsage> {
+        self.calls.trunk_usage(&self.context.config)
     }
 
     /// True while new calls are taken.

@@ -33,6 +33,7 @@ pub mod limits;
 pub mod lines;
 pub mod media;
 pub mod phone;
+mod rate;
 pub mod sdp;
 pub mod shell;
 pub mod sip;

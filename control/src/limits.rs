@@ -209,6 +209,16 @@ pub const RESOLVERS_MAX: usize = 8;
 /// Time for a request that is no call, over all targets that it is tried at: then its sender has
 /// given up (timer F).
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(32);
+/// A limit of a trunk that has refused no call for so long does not bite any more: the log says how
+/// many it had refused.
+pub const LIMIT_QUIET_AFTER: Duration = Duration::from_secs(60);
+/// Times that a call may come again with credentials without counting as a new one: a proxy's
+/// challenge, that of who is called, and a nonce that was too old.
+pub const CHALLENGES_FREE_MAX: u8 = 3;
+/// A challenged call is expected again within this time: 64·T1.
+pub const CHALLENGE_ANSWERED_WITHIN: Duration = Duration::from_secs(32);
+/// Challenged calls of one trunk that are expected again; those beyond it count as new ones.
+pub const CHALLENGED_CALLS_MAX: usize = 4096;
 /// Longest pause that a carrier's Retry-After is believed to ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 /// TCP and TLS connections of the trunk side at a time, those that carriers opened and ours.

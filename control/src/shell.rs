@@ -27,7 +27,6 @@ mod handshakes;
 mod http;
 mod log;
 mod page;
-mod rate;
 mod run;
 mod signals;
 mod source;

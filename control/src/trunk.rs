@@ -12,6 +12,7 @@ pub(crate) mod called;
 pub mod dns;
 pub mod health;
 pub mod hop;
+pub mod limits;
 mod locate;
 pub(crate) mod registration;
 pub mod select;

@@ -11,6 +11,7 @@ mod hardening;
 mod headers;
 mod identity;
 mod late_offer;
+mod limits;
 mod lines;
 mod locate;
 mod peers;

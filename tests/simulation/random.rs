@@ -22,6 +22,10 @@ use crate::peers::{
 const RUNS: u64 = 150;
 const STEPS: u32 = 150;
 
+/// Of the trunk in every second run.
+const LIMITS: &str = "calls_max = 2\ncalls_per_second = 1";
+const TRUNK_CALLS_MAX: usize = 2;
+
 #[test]
 fn no_order_of_messages_and_events_breaks_the_brain() {
     let only = std::env::var("RINGWAY_SEED")
@@ -34,9 +38,10 @@ fn no_order_of_messages_and_events_breaks_the_brain() {
         let run = run.unwrap_or_else(|_| panic!("with RINGWAY_SEED={seed}"));
         reached.answered += run.answered;
         reached.reinvites += run.reinvites;
+        reached.refused += run.refused;
     }
     // Chaos that never gets anywhere would prove nothing.
-    let enough = reached.answered > 100 && reached.reinvites > 20;
+    let enough = reached.answered > 100 && reached.reinvites > 20 && reached.refused > 20;
     assert!(enough || only.is_some(), "{reached:?}");
 }
 
@@ -47,6 +52,8 @@ struct Reached {
     answered: usize,
     /// Re-INVITEs that reached the other side.
     reinvites: usize,
+    /// Calls beyond the limits of the trunk.
+    refused: u64,
 }
 
 /// A world, and what its peers have seen.
@@ -62,6 +69,7 @@ struct Chaos {
     /// Responses of the engine, with who got them.
     answered: Vec<(Peer, Message)>,
     number: u32,
+    is_limited: bool,
 }
 
 impl Chaos {
@@ -70,6 +78,10 @@ impl Chaos {
             "[media]",
             "[media]\nrtp_port_min = 30000\nrtp_port_max = 30011",
         );
+        let narrow = match seed % 2 {
+            0 => narrow,
+            _ => narrow.replace("[[trunk]]\n", &format!("[[trunk]]\n{LIMITS}\n")),
+        };
         let mut world = World::with_config(&narrow);
         let browsers = vec![
             (log_in(&mut world, "1001", "secret-one"), "1001"),
@@ -86,6 +98,7 @@ impl Chaos {
             received,
             answered,
             number: 0,
+            is_limited: seed % 2 == 1,
         }
     }
 
@@ -93,15 +106,24 @@ impl Chaos {
         for _ in 0..STEPS {
             self.step();
             self.sort();
+            let usage = self.world.engine.usage();
+            assert!(usage.trunk_calls <= usage.calls);
+            assert!(!self.is_limited || usage.trunk_calls <= TRUNK_CALLS_MAX);
         }
         let reinvite = |(_, request): &&(Peer, Message)| {
             request.method() == Method::Invite && request.to_tag().is_some()
         };
         let reinvites = self.received.iter().filter(reinvite).count();
+        let of_trunk = self.world.engine.trunk_usage();
+        let refused = of_trunk
+            .iter()
+            .map(|t| t.refused_by_calls + t.refused_by_rate);
+        let refused = refused.sum();
         let answered = self.finish();
         Reached {
             answered,
             reinvites,
+            refused,
         }
     }
 

@@ -78,6 +78,7 @@ impl Calls {
             return;
         }
         call.become_state(State::Ending);
+        self.leave_trunks(now, id, cause.status);
         self.answer_pending(context, now, id);
         let Some(call) = self.calls.get_mut(&id) else {
             return;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dataplane::link::{Command, FlowId, RefuseReason};
 
+use super::admit::{check_invite, refuse_invite};
 use super::dialog::Dialog;
 use super::end::Cause;
 use super::flows::{
@@ -67,7 +68,9 @@ impl Calls {
         if let Err(status) = check_invite(&invite.message) {
             return refuse_invite(context, now, &invite, status);
         }
-        if !takes_interval(context, now, caller, &invite) {
+        if !takes_interval(context, now, caller, &invite)
+            || !self.is_within_limits(context, now, &invite, caller, &target)
+        {
             return;
         }
         let is_late = invite.message.body().is_empty();
@@ -150,6 +153,7 @@ impl Calls {
             }
         };
         let id = self.fresh_id();
+        self.enter_trunks(now, &invite.message, caller, outgoing.as_ref());
         let reliable = Reliable::of(&invite.message);
         let session_ids = name_session(context, &invite.message, &mut caller_leg, callee.as_mut());
         let log = began(context, &caller_leg, callee.as_ref(), &session_ids);
@@ -358,49 +362,6 @@ impl Calls {
         self.send_onward(context, now, id);
         true
     }
-}
-
-/// What an INVITE needs before anything is planned; else the status of the refusal.
-fn check_invite(invite: &Message) -> Result<(), u16> {
-    if invite.values(HeaderName::Require).any(is_unsupported) {
-        return Err(420);
-    }
-    let media_type = invite
-        .header(HeaderName::ContentType)
-        .unwrap_or("application/sdp");
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/sdp") {
-        return Err(415);
-    }
-    if super::dialog::contact_uri(invite).is_none() {
-        return Err(400);
-    }
-    if hops_left(invite) == 0 {
-        return Err(483);
-    }
-    Ok(())
-}
-
-/// What a `Require` may ask for (RFC 3261 section 8.2.2.3).
-fn is_unsupported(option: &str) -> bool {
-    !["timer", "100rel", "replaces"]
-        .iter()
-        .any(|known| option.eq_ignore_ascii_case(known))
-}
-
-fn refuse_invite(context: &mut Context, now: Instant, invite: &Incoming, status: u16) {
-    let mut response = context.response(&invite.message, status);
-    match status {
-        415 => response.push(HeaderName::Accept, "application/sdp"),
-        420 => {
-            let options = invite.message.values(HeaderName::Require);
-            for option in options.filter(|option| is_unsupported(option)) {
-                response.push(HeaderName::Unsupported, option);
-            }
-        }
-        _ => {}
-    }
-    context.respond(now, invite.transaction, response);
 }
 
 /// `Max-Forwards`, 70 if there is none (RFC 3261 section 16.6); at most 255 (section 20.22).

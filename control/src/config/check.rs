@@ -2,6 +2,7 @@
 
 mod account;
 mod calls;
+mod limits;
 mod media;
 mod sip;
 mod timers;

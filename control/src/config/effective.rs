@@ -290,6 +290,12 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     if let Some(account) = &trunk.account {
         self::account(account, out)?;
     }
+    if let Some(max) = trunk.limits.calls_max {
+        writeln!(out, "calls_max = {max}")?;
+    }
+    if let Some(rate) = trunk.limits.calls_per_second {
+        writeln!(out, "calls_per_second = {rate}")?;
+    }
     calls(&trunk.calls, out)
 }
 

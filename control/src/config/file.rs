@@ -162,6 +162,8 @@ pub(super) struct Trunk {
     pub(super) pass_headers: At<Vec<String>>,
     #[serde(default = "yes")]
     pub(super) assert_identity: bool,
+    pub(super) calls_max: At<usize>,
+    pub(super) calls_per_second: At<u32>,
 }
 
 /// A transport, or the one that the trunk's domain chooses.

@@ -1,5 +1,6 @@
 use super::*;
 
+mod limits;
 mod transports;
 
 const NO_ENVIRONMENT: &dyn Fn(&str) -> Option<String> = &|_| None;

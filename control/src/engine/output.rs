@@ -10,6 +10,7 @@ use super::input::{ConnectionId, Peer};
 use crate::media::handshake::HandshakeCommand;
 use crate::trunk::TargetStatus;
 use crate::trunk::dns::Question;
+use crate::trunk::limits::LimitStatus;
 use crate::trunk::sites::Relocation;
 
 /// Something must be done outside.
@@ -107,6 +108,8 @@ pub enum LogLine {
     Target(TargetStatus),
     /// A target of a trunk has been found, has moved, or cannot be found (INFO or WARN).
     Relocated(Relocation),
+    /// A trunk refuses calls because of a limit (WARN), or does so no more (INFO).
+    Limit(LimitStatus),
     /// Something an operator should look at (WARN).
     Warning(String),
 }

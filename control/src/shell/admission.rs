@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::rate::TokenBucket;
 use crate::limits::SOURCES_MAX;
+use crate::rate::TokenBucket;
 
 /// What one source may do.
 #[derive(Clone, Copy, Debug)]

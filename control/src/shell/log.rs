@@ -9,6 +9,7 @@ use crate::engine::output::{CallBegan, CallEnded, LogLine};
 use crate::trunk::TargetStatus;
 use crate::trunk::health::Condition;
 use crate::trunk::hop::Hop;
+use crate::trunk::limits::LimitStatus;
 use crate::trunk::sites::{Relocation, SiteState};
 
 /// Starts the log; the first call counts.
@@ -71,6 +72,17 @@ pub(super) fn write(line: &LogLine) {
             Condition::Refuses => warn!(trunk, ?peer, "target asks for a pause"),
         },
         LogLine::Relocated(relocation) => relocated(relocation),
+        LogLine::Limit(LimitStatus {
+            trunk,
+            limit,
+            refused,
+        }) => {
+            let limit = limit.key();
+            match refused {
+                None => warn!(trunk, limit, "limit reached: calls are refused"),
+                Some(refused) => info!(trunk, limit, refused, "limit kept again"),
+            }
+        }
         LogLine::Warning(text) => warn!("{text}"),
     }
 }

@@ -21,7 +21,6 @@ use tracing::debug;
 use super::admission::MessageRate;
 use super::arrival::Arrival;
 use super::clock;
-use super::rate::TokenBucket;
 use crate::engine::input::ConnectionId;
 use crate::limits::{
     BROWSER_ARRIVALS_BYTES_MAX, CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX,
@@ -29,6 +28,7 @@ use crate::limits::{
     WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES, WEBSOCKET_WRITE_BUFFER_BYTES_MAX,
     WEBSOCKET_WRITE_WITHIN,
 };
+use crate::rate::TokenBucket;
 use crate::token::Identity;
 
 /// Double CRLF: the client asks for a sign of life (RFC 7118 section 6, RFC 5626 section 4.4.1).

@@ -9,8 +9,8 @@ use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
 use crate::config::file::At;
 use crate::config::{
-    CODECS, CallPolicy, ConfigError, HostPort, RealmConfig, SipConfig, TargetConfig, TrunkConfig,
-    Trust, file,
+    CODECS, CallPolicy, ConfigError, HostPort, LimitsConfig, RealmConfig, SipConfig, TargetConfig,
+    TrunkConfig, Trust, file,
 };
 use crate::limits::TARGETS_PER_TRUNK_MAX;
 use crate::sip::Transport;
@@ -51,6 +51,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         calls: super::calls::policy(trunk, source)?,
         account: super::account::account(trunk, source)?,
         timers: super::timers::timers(trunk, source)?,
+        limits: super::limits::limits(trunk, source)?,
     })
 }
 
@@ -273,6 +274,7 @@ pub(super) fn trunk_environment(
                 calls: CallPolicy::default(),
                 account: None,
                 timers: TimerConfig::default(),
+                limits: LimitsConfig::default(),
             });
         }
     }
