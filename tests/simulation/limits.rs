@@ -33,6 +33,7 @@ fn reach(world: &mut World, browser: Peer, number: &str) -> Message {
 /// The number is called, and refused before the carrier hears of it.
 fn is_refused(world: &mut World, browser: Peer, number: &str) -> Message {
     dial(world, browser, number);
+    world.expect_status(browser, 100);
     let refusal = world.expect_status(browser, 503);
     world.expect_silence(trunk());
     refusal
@@ -68,6 +69,7 @@ fn calls_of_both_directions_count_towards_calls_max() {
     let refusal = is_refused(&mut world, browser, "carol");
     assert_eq!(refusal.header(HeaderName::RetryAfter), Some("5"));
     ring(&mut world, 2);
+    world.expect_status(trunk(), 100);
     let refusal = world.expect_status(trunk(), 503);
     assert_eq!(refusal.header(HeaderName::RetryAfter), Some("5"));
     world.expect_silence(line);
@@ -119,11 +121,14 @@ fn is_refused_after_clear(world: &mut World, browser: Peer, number: &str) {
 fn new_calls_per_second_are_limited_and_the_pause_is_short() {
     let mut world = with_keys("calls_per_second = 2");
     let browser = register_at_carrier(&mut world, "alice");
+    log_in(&mut world, "1001", "secret-one");
     reach(&mut world, browser, "a");
     reach(&mut world, browser, "b");
     let refusal = is_refused(&mut world, browser, "c");
     assert_eq!(refusal.header(HeaderName::RetryAfter), Some("1"));
+    world.sent.clear();
     ring(&mut world, 1);
+    world.expect_status(trunk(), 100);
     world.expect_status(trunk(), 503);
     world.advance(Duration::from_millis(500));
     world.sent.clear();
@@ -155,10 +160,12 @@ fn what_is_no_call_yet_or_malformed_costs_nothing() {
     let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
     invite.push(HeaderName::Require, "teleport");
     world.receive(browser, &invite);
+    world.expect_status(browser, 100);
     world.expect_status(browser, 420);
     let invite = browser_invite("alice", "carrier.test", "carol", "v=0\r\n");
     world.receive(browser, &invite);
-    world.expect_status(browser, 488);
+    world.expect_status(browser, 100);
+    world.expect_status(browser, 400);
     reach(&mut world, browser, "dave");
 }
 
