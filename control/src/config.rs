@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod host_port;
 mod limits;
+mod numbers;
 mod proxies;
 mod secret;
 mod sip;
@@ -29,6 +30,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod token;
+mod warnings;
 mod web;
 
 use std::net::IpAddr;
@@ -46,6 +48,7 @@ pub use account::AccountConfig;
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use limits::LimitsConfig;
+pub use numbers::{NumberForm, NumbersConfig};
 pub use proxies::{ProxiesConfig, ProxyHeader};
 pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
@@ -197,6 +200,8 @@ pub struct TrunkConfig {
     pub timers: TimerConfig,
     /// How many calls it takes.
     pub limits: LimitsConfig,
+    /// How it writes telephone numbers. Default: numbers stay as they are.
+    pub numbers: NumbersConfig,
 }
 
 /// The keys of a `[[trunk]]` that are about calls.

@@ -110,6 +110,21 @@ pub(crate) struct Onward {
     pub(crate) request_uri: Option<String>,
     /// Its Route, topmost first.
     pub(crate) routes: Vec<String>,
+    /// Who it is from and to, where that changes.
+    pub(crate) parties: Option<Parties>,
+}
+
+/// Who a request between a line and a carrier is from and to.
+#[derive(Debug)]
+pub(crate) struct Parties {
+    /// Value of From, without tag.
+    pub(crate) from: String,
+    /// Value of To, without tag.
+    pub(crate) to: String,
+    /// Value of P-Asserted-Identity.
+    pub(crate) identity: Option<String>,
+    /// True if From hides who sends it.
+    pub(crate) is_private: bool,
 }
 
 impl Edge {
@@ -165,6 +180,9 @@ impl Edge {
             Way::Line => {
                 message.remove(HeaderName::Contact);
                 identity::strip(&mut message);
+                if let Some(parties) = &onward.parties {
+                    name_parties(parties, &mut message);
+                }
             }
         }
         if let Peer::WebSocket(_) = onward.to.peer {
@@ -351,6 +369,21 @@ fn account_of(context: &Context, request: &Incoming, to: Peer, kind: &Kind) -> O
     match kind {
         Kind::Other(Way::ToTrunk(_) | Way::Line) if is_alone => context.trunks.of_peer(to),
         Kind::Other(_) | Kind::Register(_) => None,
+    }
+}
+
+fn name_parties(parties: &Parties, message: &mut Message) {
+    let from = match message.from_tag() {
+        Some(tag) => format!("{};tag={tag}", parties.from),
+        None => parties.from.clone(),
+    };
+    message.set(HeaderName::From, from);
+    message.set(HeaderName::To, parties.to.as_str());
+    if let Some(identity) = &parties.identity {
+        message.push(HeaderName::PAssertedIdentity, identity.as_str());
+    }
+    if parties.is_private {
+        identity::keep_private(message);
     }
 }
 

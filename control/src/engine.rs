@@ -13,6 +13,7 @@ pub mod output;
 mod proxy;
 mod registrations;
 mod routing;
+mod sender;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

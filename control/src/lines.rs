@@ -140,6 +140,21 @@ impl Lines {
         bindings.is_some_and(|bindings| bindings.iter().any(here))
     }
 
+    /// The lines that have registered on a connection.
+    pub(crate) fn on_connection(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+    ) -> impl Iterator<Item = &str> {
+        let here = move |binding: &LineBinding| {
+            binding.connection == connection && binding.expires_at > now
+        };
+        let bindings = self.bindings.iter();
+        bindings
+            .filter(move |(_, bindings)| bindings.iter().any(here))
+            .map(|(number, _)| number.as_str())
+    }
+
     /// The newest tab of a line's user.
     pub(crate) fn newest(&self, now: Instant, number: &str) -> Option<&LineBinding> {
         let live = |binding: &&LineBinding| binding.expires_at > now && binding.is_connected;

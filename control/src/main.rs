@@ -93,7 +93,10 @@ fn run(file: Option<PathBuf>) -> Result<(), String> {
 fn check_config(file: &Path) -> Result<(), String> {
     let config = Config::load(file, &env).map_err(|error| error.to_string())?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{} is valid\n\n{}", file.display(), config.effective())
+    let written = writeln!(out, "{} is valid\n\n{}", file.display(), config.effective());
+    let mut warnings = config.warnings().into_iter();
+    written
+        .and_then(|()| warnings.try_for_each(|text| writeln!(out, "# warning: {text}")))
         .map_err(|error| error.to_string())
 }
 

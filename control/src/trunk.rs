@@ -14,6 +14,7 @@ pub mod health;
 pub mod hop;
 pub mod limits;
 mod locate;
+pub mod numbers;
 pub(crate) mod registration;
 pub mod select;
 pub mod sites;

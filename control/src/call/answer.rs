@@ -341,6 +341,7 @@ impl Calls {
             leg.forks.clear();
             leg.dialog = leg.dialog.of_fork(leg.invite_sequence);
             leg.dialog.remote_target.clone_from(&outgoing.request_uri);
+            leg.dialog.route_set.clone_from(&outgoing.routes);
         }
         self.by_client_invite.remove(&refused);
         self.call_callee(context, now, id);

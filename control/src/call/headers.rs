@@ -2,13 +2,16 @@
 //! nothing of the browser's network or software reaches the carrier.
 
 use super::leg::Side;
+use crate::config::NumberForm;
+use crate::edge::identity::wants_privacy;
 use crate::engine::context::Context;
 use crate::sip::digest::Credentials;
 use crate::sip::{HeaderName, Message};
+use crate::trunk::numbers;
 
 /// From a browser to a carrier. The credentials are for the carrier: it sent the challenge. The
 /// signature of a caller proves itself (RFC 8224).
-const TO_TRUNK: [HeaderName; 9] = [
+const TO_TRUNK: [HeaderName; 10] = [
     HeaderName::ProxyAuthorization,
     HeaderName::Authorization,
     HeaderName::Privacy,
@@ -18,6 +21,7 @@ const TO_TRUNK: [HeaderName; 9] = [
     HeaderName::Identity,
     HeaderName::IdentityInfo,
     HeaderName::Date,
+    HeaderName::PAccessNetworkInfo,
 ];
 
 /// To a browser, from a carrier or another browser.
@@ -94,6 +98,24 @@ pub(crate) fn copy_response(context: &Context, callee: Side, from: &Message, to:
         copy_believed(from, to);
     }
     copy_listed(&listed(context, callee), from, to);
+    name_numbers(context, callee, to);
+}
+
+/// Who the carrier at this side says that it is gets written as browsers are told numbers.
+pub(crate) fn name_numbers(context: &Context, side: Side, message: &mut Message) {
+    let Side::Trunk(index) = side else { return };
+    let Some(trunk) = context.config.trunks.get(index) else {
+        return;
+    };
+    if trunk.numbers.inbound == NumberForm::AsIs {
+        return;
+    }
+    let name = |value: &str| numbers::name_from_trunk(&trunk.numbers, value, &trunk.domain);
+    let identities = message.values(HeaderName::PAssertedIdentity).map(name);
+    let identities: Vec<String> = identities.collect();
+    if !identities.is_empty() {
+        message.set(HeaderName::PAssertedIdentity, identities.join(", "));
+    }
 }
 
 /// Copies what passes in the response to a request that was passed on.
@@ -125,12 +147,7 @@ pub(crate) fn copy_listed(names: &[HeaderName], from: &Message, to: &mut Message
 
 fn copy_believed(from: &Message, to: &mut Message) {
     copy(&FROM_TRUNK, from, to);
-    let private = from.headers(HeaderName::Privacy).any(|value| {
-        value
-            .split(';')
-            .any(|word| word.trim().eq_ignore_ascii_case("id"))
-    });
-    if private {
+    if wants_privacy(from) {
         to.remove(HeaderName::PAssertedIdentity);
     }
 }

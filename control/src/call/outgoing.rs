@@ -8,6 +8,7 @@ use super::leg::{Leg, Side};
 use super::refer::pass_referred_by;
 use super::refresh::propose_timer;
 use super::setup::hops_left;
+use crate::edge::identity::keep_private;
 use crate::engine::context::Context;
 use crate::engine::input::Peer;
 use crate::limits::{FIRST_SEQUENCE_FACTOR, FIRST_SEQUENCE_MASK};
@@ -26,6 +27,13 @@ pub(crate) struct OutgoingInvite {
     pub(crate) from: String,
     /// Value of To.
     pub(crate) to: String,
+    /// Value of P-Asserted-Identity, to a trunk: who calls, as registration or password has proved
+    /// it (RFC 3325 section 5).
+    pub(crate) identity: Option<String>,
+    /// True if From hides who calls.
+    pub(crate) is_private: bool,
+    /// Route of the INVITE, topmost first (RFC 3608).
+    pub(crate) routes: Vec<String>,
 }
 
 /// The INVITE to the callee: small, and with nothing of the caller's network in it.
@@ -59,19 +67,16 @@ pub(super) fn callee_invite(
             pass_referred_by(invite, &mut request);
             headers::copy_listed(&policy.pass_headers, invite, &mut request);
             request.push(HeaderName::PEarlyMedia, "supported");
-            if policy.assert_identity
-                && let Some(mut identity) = NameAddr::parse(&outgoing.from)
-            {
-                // Whose registration or password has been seen (RFC 3325 section 5).
-                identity.display = None;
-                request.push(
-                    HeaderName::PAssertedIdentity,
-                    plain_address(&identity, None),
-                );
+            if let Some(identity) = &outgoing.identity {
+                request.push(HeaderName::PAssertedIdentity, identity.as_str());
+            }
+            if outgoing.is_private {
+                keep_private(&mut request);
             }
         }
         Side::Browser => {
             headers::copy_to_browser(invite, &mut request, caller);
+            headers::name_numbers(context, caller, &mut request);
             let listed = headers::listed(context, caller);
             headers::copy_listed(&listed, invite, &mut request);
         }
@@ -110,7 +115,7 @@ pub(super) fn callee_dialog(
         local,
         remote,
         remote_target: outgoing.request_uri.clone(),
-        route_set: Vec::new(),
+        route_set: outgoing.routes.clone(),
         local_sequence: number - stride,
         stride,
         remote_sequence: None,

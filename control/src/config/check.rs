@@ -4,6 +4,7 @@ mod account;
 mod calls;
 mod limits;
 mod media;
+mod numbers;
 mod sip;
 mod timers;
 mod token;

@@ -3,9 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    AccountConfig, CallPolicy, Certificate, Config, LogFormat, LogLevel, Origins, ProxyHeader,
-    RealmConfig, Registration, SipConfig, TargetConfig, TokenConfig, TokenKey, TokenRequired,
-    TrunkConfig, Trust, WithoutPath,
+    AccountConfig, CallPolicy, Certificate, Config, LogFormat, LogLevel, NumbersConfig, Origins,
+    ProxyHeader, RealmConfig, Registration, SipConfig, TargetConfig, TokenConfig, TokenKey,
+    TokenRequired, TrunkConfig, Trust, WithoutPath,
 };
 use crate::sip::transaction::TimerConfig;
 
@@ -296,7 +296,11 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     if let Some(rate) = trunk.limits.calls_per_second {
         writeln!(out, "calls_per_second = {rate}")?;
     }
-    calls(&trunk.calls, out)
+    calls(&trunk.calls, out)?;
+    if trunk.numbers != NumbersConfig::default() {
+        super::numbers::write(&trunk.numbers, out)?;
+    }
+    Ok(())
 }
 
 fn timers(timers: &TimerConfig, out: &mut String) -> fmt::Result {

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::numbers::NumbersFile;
 use super::{
     ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
 };
@@ -164,6 +165,7 @@ pub(super) struct Trunk {
     pub(super) assert_identity: bool,
     pub(super) calls_max: At<usize>,
     pub(super) calls_per_second: At<u32>,
+    pub(super) numbers: Option<NumbersFile>,
 }
 
 /// A transport, or the one that the trunk's domain chooses.

@@ -1,6 +1,7 @@
 use super::*;
 
 mod limits;
+mod numbers;
 mod transports;
 
 const NO_ENVIRONMENT: &dyn Fn(&str) -> Option<String> = &|_| None;

@@ -6,7 +6,7 @@ use super::route::{self, RecordRoutes};
 use super::{Place, Way, identity, register};
 use crate::config::Registration as Mode;
 use crate::engine::context::Context;
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{HeaderName, Message, Method, NameAddr};
 
 /// What the previous hop is told of a flow that is dead (RFC 5626 section 5.3.1): 430 makes a
 /// registrar with outbound try the instance's next flow; others know 480.
@@ -46,6 +46,10 @@ pub(super) fn to_trunk(
     match binding {
         Some(binding) => identity::assert(message, binding),
         None => identity::strip(message),
+    }
+    let from = message.header(HeaderName::From).and_then(NameAddr::parse);
+    if from.is_some_and(|from| identity::is_anonymous(&from.uri)) {
+        identity::keep_private(message);
     }
     match place.mode {
         Mode::Contact if makes_dialog => {

@@ -7,6 +7,7 @@ use super::Engine;
 use super::context::Incoming;
 use super::output::LogLine;
 use crate::config::TokenRequired;
+use crate::edge::identity::is_anonymous;
 use crate::sip::{HeaderName, Method, NameAddr};
 use crate::token::Identity;
 
@@ -132,7 +133,11 @@ fn bearer(value: &str) -> Option<&str> {
 
 fn is_of(request: &Incoming, identity: &Identity) -> bool {
     let message = &request.message;
-    let is = |value: &str| NameAddr::parse(value).is_some_and(|address| identity.is(&address.uri));
+    // Who hides is still who the connection is (RFC 3323 section 4.1).
+    let is = |value: &str| {
+        let address = NameAddr::parse(value);
+        address.is_some_and(|address| identity.is(&address.uri) || is_anonymous(&address.uri))
+    };
     let registers = request.method() == Method::Register;
     let to = message.header(HeaderName::To).filter(|_| registers);
     SENDERS

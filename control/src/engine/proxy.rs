@@ -7,15 +7,19 @@ use super::Engine;
 use super::context::{Context, Incoming};
 use super::input::{ConnectionId, Peer};
 use super::routing::{NO_TARGET, NoRoute};
+use crate::call::leg::Side;
+use crate::call::outgoing::OutgoingInvite;
 use crate::call::setup::Target;
-use crate::config::Registration as Mode;
+use crate::config::{NumberForm, Registration as Mode};
 use crate::edge::binding::Binding;
 use crate::edge::failover::Destination;
+use crate::edge::identity;
 use crate::edge::register::token_in;
 use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
-use crate::edge::{Onward, Place, Way, address_of_record, dead_flow};
-use crate::sip::{HeaderName, Message, Method, Uri};
+use crate::edge::{Onward, Parties, Place, Way, address_of_record, dead_flow};
+use crate::sip::{Message, Method, Uri};
+use crate::trunk::numbers;
 
 /// What a token in a carrier's request leads to.
 #[derive(Clone, Debug)]
@@ -60,8 +64,8 @@ impl Engine {
         let message = &request.message;
         let routes = Routes::from_browser(&self.context, &self.edge.tokens, message)
             .ok_or((400, "Route not understood"))?;
-        let user = message.header(HeaderName::From).and_then(address_of_record);
-        let user = user.unwrap_or_default();
+        let sender = self.sender(now, connection, message)?;
+        let user = address_of_record(&sender.to_string()).unwrap_or_default();
         let trunk = user
             .rsplit_once('@')
             .and_then(|(_, domain)| self.context.config.trunk_of_domain(domain));
@@ -117,12 +121,13 @@ impl Engine {
                 Ok(None)
             }
             Some(Target::Leg(to)) => match request.method() {
-                Method::Message | Method::Options | Method::Info => Ok(Some(Onward {
-                    to: Destination::new(to.peer, to.attempt),
-                    way: Way::Line,
-                    request_uri: Some(to.request_uri),
-                    routes: Vec::new(),
-                })),
+                Method::Message | Method::Options | Method::Info => {
+                    let mut onward = of_line(to.clone());
+                    if to.side == Side::Browser && !identity::hides_sender(&request.message) {
+                        onward.parties = None;
+                    }
+                    Ok(Some(onward))
+                }
                 Method::Invite
                 | Method::Ack
                 | Method::Bye
@@ -153,6 +158,7 @@ impl Engine {
                 way: Way::ToBrowser(found.place),
                 request_uri: Some(found.uri),
                 routes: Vec::new(),
+                parties: None,
             });
         }
         if message.to_tag().is_some() {
@@ -161,16 +167,22 @@ impl Engine {
         // A carrier that knows its users, but does not say which of their places it means.
         let uri = message.request_uri().and_then(Uri::parse);
         let user = uri.as_ref().and_then(Uri::user_decoded);
-        let domain = self.context.config.trunks.get(trunk);
-        if let (Some(user), Some(domain)) = (user, domain.map(|trunk| trunk.domain.as_str())) {
-            let user = format!("{user}@{domain}");
-            if let Some((token, binding)) = self.edge.bindings.of_address(now, trunk, &user) {
+        if let (Some(user), Some(config)) = (user, self.context.config.trunks.get(trunk)) {
+            let other = numbers::user_from_trunk(&config.numbers, &user);
+            let known = |user: &String| {
+                let user = format!("{user}@{}", config.domain);
+                self.edge.bindings.of_address(now, trunk, &user)
+            };
+            if let Some((token, binding)) =
+                std::iter::once(user).chain(other).find_map(|u| known(&u))
+            {
                 let found = found_at(&self.context, token, binding, None)?;
                 return Ok(Onward {
                     to: Peer::WebSocket(found.connection).into(),
                     way: Way::ToBrowser(found.place),
                     request_uri: Some(found.uri),
                     routes: Vec::new(),
+                    parties: None,
                 });
             }
         }
@@ -178,13 +190,12 @@ impl Engine {
         if to.is_err() && self.edge.goes_in_circles(&self.context, message) {
             return Err((482, "the request has been here before"));
         }
-        let to = to?;
-        Ok(Onward {
-            to: to.peer.into(),
-            way: Way::Line,
-            request_uri: Some(to.request_uri),
-            routes: Vec::new(),
-        })
+        let mut onward = of_line(to?);
+        let numbers = self.context.config.trunks.get(trunk).map(|t| &t.numbers);
+        if numbers.is_none_or(|numbers| numbers.inbound == NumberForm::AsIs) {
+            onward.parties = None;
+        }
+        Ok(onward)
     }
 
     /// The browser that a token in a carrier's request leads to: in Route, which was our Path or
@@ -263,6 +274,22 @@ impl Engine {
             Some(_) => Err((404, "registration at another trunk")),
             None => Err((dead_flow(Mode::Contact), "the registration is gone")),
         }
+    }
+}
+
+/// A request from or to a line: as a call would go.
+fn of_line(to: OutgoingInvite) -> Onward {
+    Onward {
+        to: Destination::new(to.peer, to.attempt),
+        way: Way::Line,
+        request_uri: Some(to.request_uri),
+        routes: to.routes,
+        parties: Some(Parties {
+            from: to.from,
+            to: to.to,
+            identity: to.identity,
+            is_private: to.is_private,
+        }),
     }
 }
 

@@ -8,11 +8,14 @@ use super::input::{ConnectionId, Peer};
 use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
 use crate::call::setup::Target;
+use crate::config::TrunkConfig;
 use crate::edge::address_of_record;
+use crate::edge::identity::{self, is_anonymous};
 use crate::edge::route::Routes;
 use crate::lines;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
 use crate::trunk::called::called_number;
+use crate::trunk::{self, numbers};
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
 pub(super) type NoRoute = (u16, &'static str);
@@ -172,47 +175,65 @@ impl Engine {
         connection: ConnectionId,
         request: &Incoming,
     ) -> Result<Option<Target>, NoRoute> {
-        let from = request
-            .message
-            .header(HeaderName::From)
-            .and_then(NameAddr::parse);
-        let from = from.ok_or((400, "From not understood"))?;
-        let uri = request.message.request_uri().and_then(Uri::parse);
+        let message = &request.message;
+        let sender = self.sender(now, connection, message)?;
+        let uri = message.request_uri().and_then(Uri::parse);
+        let uri = uri.map(|uri| numbers::sip_of_tel(&uri, &sender.uri.host).unwrap_or(uri));
         let uri = uri
             .filter(|uri| !uri.host.is_empty())
             .ok_or((416, "no sip URI"))?;
-        if let Some(trunk) = self.context.config.trunk_of_domain(&from.uri.host) {
-            let user = request
-                .message
-                .header(HeaderName::From)
-                .and_then(address_of_record);
-            let user = user.unwrap_or_default();
+        if let Some(trunk) = self.context.config.trunk_of_domain(&sender.uri.host) {
+            let user = address_of_record(&sender.to_string()).unwrap_or_default();
             let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
-            registered.ok_or((403, "not registered at the trunk on this connection"))?;
-            return self.to_trunk(now, trunk, &from, uri, None).map(Some);
+            let (_, binding) =
+                registered.ok_or((403, "not registered at the trunk on this connection"))?;
+            let routes = binding.service_route.clone();
+            let preferred = identity::preferred(message, binding);
+            let asserted = preferred.as_deref().unwrap_or(&user);
+            let asserted = asserted.rsplit_once('@');
+            let asserted = asserted.map(|(user, domain)| Uri::sip(Some(user), domain, None));
+            let caller = Caller {
+                message,
+                asserted: asserted.unwrap_or_else(|| sender.uri.clone()),
+                sender,
+                routes,
+            };
+            return self.to_trunk(now, trunk, caller, uri, None).map(Some);
         }
-        if !self.is_domain_of_lines(&from.uri.host) {
+        if !self.is_domain_of_lines(&sender.uri.host) {
             return Err((403, "From is of a foreign domain"));
         }
-        let number = from.uri.user_decoded().unwrap_or_default();
+        let number = sender.uri.user_decoded().unwrap_or_default();
         if !self.lines.prove(&mut self.context, now, request, &number) {
             return Ok(None);
         }
-        self.route_from_line(now, &from, uri).map(Some)
+        let caller = Caller {
+            message,
+            asserted: sender.uri.clone(),
+            sender,
+            routes: Vec::new(),
+        };
+        self.route_from_line(now, caller, uri).map(Some)
     }
 
-    fn route_from_line(&self, now: Instant, from: &NameAddr, uri: Uri) -> Result<Target, NoRoute> {
+    fn route_from_line(
+        &self,
+        now: Instant,
+        caller: Caller<'_>,
+        uri: Uri,
+    ) -> Result<Target, NoRoute> {
         let config = &self.context.config;
         let number = uri.user_decoded().unwrap_or_default();
         if config.lines.echo.as_deref() == Some(number.as_str()) {
             return Ok(Target::Echo);
         }
         if lines::find(&config.lines, &number).is_some() {
-            return self.to_line(now, from, &number).map(Target::Leg);
+            let from = caller.shown(None);
+            return self.to_line(now, &from, &number).map(Target::Leg);
         }
         match config.trunks.as_slice() {
             // Lines of the house share its only trunk.
-            [only] => self.to_trunk(now, 0, from, uri, Some(&only.domain)),
+            [only] => self.to_trunk(now, 0, caller, uri, Some(&only.domain)),
             _ => Err((404, "no such line")),
         }
     }
@@ -241,35 +262,57 @@ impl Engine {
             request_uri: binding.uri(),
             from: plain_address(&from, None),
             to: NameAddr::new(to).to_string(),
+            identity: None,
+            is_private: false,
+            routes: Vec::new(),
         })
     }
 
-    /// The carrier gets the very Request-URI that the browser's digest names, without the
-    /// browser's transport; lines of the house call in the trunk's domain.
+    /// The carrier gets the Request-URI that the browser's digest names, without the browser's
+    /// transport, and with its number as the trunk writes numbers; lines of the house call in the
+    /// trunk's domain. What the caller has signed (RFC 8224) is not rewritten.
     fn to_trunk(
         &self,
         now: Instant,
         index: usize,
-        from: &NameAddr,
+        caller: Caller<'_>,
         mut uri: Uri,
         domain: Option<&str>,
     ) -> Result<Target, NoRoute> {
-        let user = plain_address(from, domain);
+        let config = self.context.config.trunks.get(index).ok_or(NO_TARGET)?;
+        let user = plain_address(&caller.sender, domain);
         let mut attempt = self.context.trunks.route(now, index, &user_of(&user));
         let peer = attempt.take().ok_or(NO_TARGET)?;
         uri.params.remove("transport");
         uri.headers.clear();
+        let mut asserted = caller.asserted.clone();
         if let Some(domain) = domain {
             domain.clone_into(&mut uri.host);
             uri.port = None;
+            asserted = Uri::sip(asserted.user_decoded().as_deref(), domain, None);
         }
+        let mut from = caller.shown(domain);
+        let is_signed = caller.message.header(HeaderName::Identity).is_some() && domain.is_none();
+        if !is_signed {
+            for address in [&mut uri, &mut from.uri, &mut asserted] {
+                numbers::to_trunk(&config.numbers, address);
+            }
+        }
+        let own = self.context.registrations.get(index);
+        let routes = match own.map(|own| own.service_route.clone()) {
+            Some(routes) if caller.routes.is_empty() => routes,
+            Some(_) | None => caller.routes,
+        };
         Ok(Target::Leg(OutgoingInvite {
             side: Side::Trunk(index),
             peer,
             attempt: Some(attempt),
             request_uri: uri.to_string(),
-            from: user,
+            from: from.to_string(),
             to: NameAddr::new(uri).to_string(),
+            identity: (config.calls.assert_identity).then(|| NameAddr::new(asserted).to_string()),
+            is_private: is_anonymous(&from.uri),
+            routes,
         }))
     }
 
@@ -281,20 +324,23 @@ impl Engine {
         trunk: usize,
         request: &Message,
     ) -> Result<OutgoingInvite, NoRoute> {
+        let config = &self.context.config;
+        let trunk_config = config.trunks.get(trunk).ok_or((403, "not from a trunk"))?;
         let uri = request
             .request_uri()
             .and_then(Uri::parse)
             .ok_or((416, "no sip URI"))?;
-        let from = request.header(HeaderName::From).and_then(NameAddr::parse);
+        let uri = numbers::sip_of_tel(&uri, &trunk_config.domain).unwrap_or(uri);
+        let from = caller_of_trunk(trunk_config, request);
         let from = from.ok_or((400, "From not understood"))?;
         let routes = Routes::of(&self.context, &self.edge.tokens, request)
             .ok_or((400, "Route not understood"))?;
         let Some(found) = self.found(now, trunk, request, &routes)? else {
-            let config = &self.context.config;
-            let number = called_number(config.trunks.get(trunk), request, &uri);
-            if lines::find(&config.lines, &number).is_none() {
-                return Err((404, "no such user"));
-            }
+            let called = called_number(Some(trunk_config), request, &uri);
+            let other = numbers::user_from_trunk(&trunk_config.numbers, &called);
+            let mut numbers = std::iter::once(called).chain(other);
+            let number = numbers.find(|number| lines::find(&config.lines, number).is_some());
+            let number = number.ok_or((404, "no such user"))?;
             return self.to_line(now, &from, &number);
         };
         let to = found.place.address_of_record.rsplit_once('@');
@@ -306,12 +352,55 @@ impl Engine {
             request_uri: found.uri,
             from: plain_address(&from, None),
             to: NameAddr::new(to.unwrap_or(uri)).to_string(),
+            identity: None,
+            is_private: false,
+            routes: Vec::new(),
         })
     }
 
     fn is_domain_of_lines(&self, domain: &str) -> bool {
         let config = &self.context.config;
         !config.lines.entries.is_empty() && config.lines.domain.eq_ignore_ascii_case(domain)
+    }
+}
+
+/// Whose call it is, once that is proven.
+struct Caller<'r> {
+    message: &'r Message,
+    sender: NameAddr,
+    /// Who the carrier is told that it is.
+    asserted: Uri,
+    /// The way that the registrar named (RFC 3608).
+    routes: Vec<String>,
+}
+
+impl Caller<'_> {
+    /// From, in this domain if one is given: nobody, where the caller hides.
+    fn shown(&self, domain: Option<&str>) -> NameAddr {
+        let shown = match identity::hides_sender(self.message) {
+            true => identity::ANONYMOUS.to_owned(),
+            false => plain_address(&self.sender, domain),
+        };
+        NameAddr::parse(&shown).unwrap_or_else(|| self.sender.clone())
+    }
+}
+
+/// Who calls, as a browser may be told it: with numbers as browsers are told them, unless the
+/// signature over them is passed on; and nobody where the carrier leaves the hiding to us.
+fn caller_of_trunk(config: &TrunkConfig, request: &Message) -> Option<NameAddr> {
+    let from = request.header(HeaderName::From)?;
+    let is_signed = request.header(HeaderName::Identity).is_some()
+        && config.calls.pass_headers.contains(&HeaderName::Identity);
+    if identity::wants_to_be_hidden(request) {
+        NameAddr::parse(identity::ANONYMOUS)
+    } else if is_signed {
+        NameAddr::parse(from)
+    } else {
+        NameAddr::parse(&numbers::name_from_trunk(
+            &config.numbers,
+            from,
+            &config.domain,
+        ))
     }
 }
 

@@ -104,6 +104,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
     {
         info!("configuration: {line}");
     }
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
     let dataplane = dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     for warning in &dataplane.warnings {
         warn!("{warning}");

@@ -9,8 +9,8 @@ use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
 use crate::config::file::At;
 use crate::config::{
-    CODECS, CallPolicy, ConfigError, HostPort, LimitsConfig, RealmConfig, SipConfig, TargetConfig,
-    TrunkConfig, Trust, file,
+    CODECS, CallPolicy, ConfigError, HostPort, LimitsConfig, NumbersConfig, RealmConfig, SipConfig,
+    TargetConfig, TrunkConfig, Trust, file,
 };
 use crate::limits::TARGETS_PER_TRUNK_MAX;
 use crate::sip::Transport;
@@ -52,6 +52,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         account: super::account::account(trunk, source)?,
         timers: super::timers::timers(trunk, source)?,
         limits: super::limits::limits(trunk, source)?,
+        numbers: super::numbers::numbers(trunk.numbers.as_ref(), source)?,
     })
 }
 
@@ -275,6 +276,7 @@ pub(super) fn trunk_environment(
                 account: None,
                 timers: TimerConfig::default(),
                 limits: LimitsConfig::default(),
+                numbers: NumbersConfig::default(),
             });
         }
     }

@@ -1,0 +1,23 @@
+//! What is valid, but may not do what it should.
+
+use super::{Config, NumberForm};
+
+impl Config {
+    /// What an operator should look at, one sentence each; for the log and `check-config`.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let trunks = self.trunks.iter().enumerate();
+        let rewritten = trunks.filter(|(index, trunk)| {
+            let has_users = self.realms.iter().any(|realm| realm.trunk == *index);
+            has_users && trunk.account.is_none() && trunk.numbers.outbound != NumberForm::AsIs
+        });
+        let warning = |name: &str| {
+            format!(
+                "trunk `{name}`: browsers of its realms answer its challenges themselves, for the \
+                 number as they dial it; a carrier that challenges INVITEs and compares that with \
+                 the Request-URI, which `outbound` rewrites, refuses them"
+            )
+        };
+        rewritten.map(|(_, trunk)| warning(&trunk.name)).collect()
+    }
+}
