@@ -36,7 +36,7 @@ pub(crate) enum Target {
     /// Back to the caller.
     Echo,
     /// To somebody else.
-    Leg(OutgoingInvite),
+    Leg(Box<OutgoingInvite>),
 }
 
 impl Calls {
@@ -125,7 +125,7 @@ impl Calls {
     ) -> Result<CallId, NoRoom> {
         let outgoing = match target {
             Target::Echo => None,
-            Target::Leg(outgoing) => Some(outgoing),
+            Target::Leg(outgoing) => Some(*outgoing),
         };
         let video = plan.as_ref().is_some_and(has_video);
         let sides = std::iter::once(caller).chain(outgoing.as_ref().map(|to| to.side));

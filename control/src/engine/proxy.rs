@@ -122,7 +122,7 @@ impl Engine {
             }
             Some(Target::Leg(to)) => match request.method() {
                 Method::Message | Method::Options | Method::Info => {
-                    let mut onward = of_line(to.clone());
+                    let mut onward = of_line((*to).clone());
                     if to.side == Side::Browser && !identity::hides_sender(&request.message) {
                         onward.parties = None;
                     }
@@ -323,6 +323,7 @@ fn to_trunk(
         way: Way::ToTrunk(place(token, binding)),
         request_uri,
         routes,
+        parties: None,
     }
 }
 

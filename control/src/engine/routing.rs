@@ -15,7 +15,7 @@ use crate::edge::route::Routes;
 use crate::lines;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
 use crate::trunk::called::called_number;
-use crate::trunk::{self, numbers};
+use crate::trunk::numbers;
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
 pub(super) type NoRoute = (u16, &'static str);
@@ -77,7 +77,7 @@ impl Engine {
         match request.method() {
             Method::Invite => match self.browser_for(now, trunk, &request.message) {
                 Ok(outgoing) => {
-                    let target = Target::Leg(outgoing);
+                    let target = Target::Leg(Box::new(outgoing));
                     let caller = Side::Trunk(trunk);
                     self.calls
                         .invite(&mut self.context, now, request, caller, target);
@@ -229,7 +229,8 @@ impl Engine {
         }
         if lines::find(&config.lines, &number).is_some() {
             let from = caller.shown(None);
-            return self.to_line(now, &from, &number).map(Target::Leg);
+            let outgoing = self.to_line(now, &from, &number)?;
+            return Ok(Target::Leg(Box::new(outgoing)));
         }
         match config.trunks.as_slice() {
             // Lines of the house share its only trunk.
@@ -303,7 +304,7 @@ impl Engine {
             Some(routes) if caller.routes.is_empty() => routes,
             Some(_) | None => caller.routes,
         };
-        Ok(Target::Leg(OutgoingInvite {
+        Ok(Target::Leg(Box::new(OutgoingInvite {
             side: Side::Trunk(index),
             peer,
             attempt: Some(attempt),
@@ -313,7 +314,7 @@ impl Engine {
             identity: (config.calls.assert_identity).then(|| NameAddr::new(asserted).to_string()),
             is_private: is_anonymous(&from.uri),
             routes,
-        }))
+        })))
     }
 
     /// The browser that a carrier's request is for: by the token of its registration, or by the
