@@ -25,6 +25,7 @@ if [ "${1:-test}" = test ]; then
     lacks tcpdump tcpdump
     lacks openssl openssl
     lacks dnsmasq dnsmasq-base
+    lacks pebble pebble
     # A module of Kamailio, somewhere under the machine's own library directory.
     ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 ||
         packages="$packages kamailio-tls-modules"

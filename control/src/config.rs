@@ -16,6 +16,7 @@
 //! | `MAX_RTP_PORT` | `[media] rtp_port_max` |
 
 mod account;
+mod acme;
 mod check;
 mod effective;
 mod error;
@@ -45,6 +46,7 @@ use crate::sip::Transport;
 use crate::sip::transaction::TimerConfig;
 
 pub use account::AccountConfig;
+pub use acme::AcmeConfig;
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use limits::LimitsConfig;

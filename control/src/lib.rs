@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acme;
 pub mod call;
 pub mod config;
 pub mod edge;
@@ -39,3 +40,4 @@ pub mod shell;
 pub mod sip;
 pub mod token;
 pub mod trunk;
+pub mod websocket;

@@ -110,6 +110,9 @@ pub const OUTGOING_MESSAGES_MAX: usize = 256;
 pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
 /// A browser that does not take one message within this time is gone.
 pub const WEBSOCKET_WRITE_WITHIN: Duration = Duration::from_secs(20);
+/// A message of a browser that has begun is there as a whole within this time: the longest one
+/// over a line of 20 kbit/s. Beyond it, close 1008.
+pub const WEBSOCKET_MESSAGE_WITHIN: Duration = Duration::from_secs(30);
 /// Mean time between our pings: load balancers forget connections that are idle for a minute.
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// Pings without any sign of life before a connection counts as dead.
@@ -129,6 +132,24 @@ pub const SELF_SIGNED_VALID_FOR: Duration = Duration::from_secs(397 * 24 * 3600)
 pub const SELF_SIGNED_RENEWED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Time between two looks at the files of certificates.
 pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Names of the certificate that is obtained by ACME: what Let's Encrypt takes.
+pub const ACME_DOMAINS_MAX: usize = 100;
+/// One request to the authority, from the connection to the end of the answer.
+pub const ACME_REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// Longest answer of the authority: a certificate with its chain is a tenth of it.
+pub const ACME_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Time for the authority to look at our names, and again to sign.
+pub const ACME_POLL_WITHIN: Duration = Duration::from_secs(120);
+/// One attempt to get a certificate. Then it has failed.
+pub const ACME_ATTEMPT_WITHIN: Duration = Duration::from_secs(600);
+/// Time until the first failed attempt is repeated; each further one doubles it.
+pub const ACME_RETRY_AFTER_MIN: Duration = Duration::from_secs(60);
+/// Longest time between two attempts.
+pub const ACME_RETRY_AFTER_MAX: Duration = Duration::from_secs(6 * 3600);
+/// A certificate that has just been issued is not renewed before this, however short its life.
+pub const ACME_RENEW_AFTER_MIN: Duration = Duration::from_secs(10);
+/// Longest wait for a renewal without a look at the calendar, which may be set anew.
+pub const ACME_LOOK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Longest head of an HTTP request.
 pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Longest header of the PROXY protocol: addresses, and extensions that are not read. Beyond it

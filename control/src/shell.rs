@@ -16,6 +16,7 @@
 //! Everything goes through bounded queues. A browser that does not read is closed; one that sends
 //! too much is read more slowly.
 
+mod acme;
 mod admission;
 mod arrival;
 mod bearer;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::subject::{fixture, names};
-use crate::targets;
+use crate::{targets, websocket};
 
 /// Runs a target over its inputs; a failure is preceded by the name of the input.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -48,4 +48,9 @@ fn headers_hold_over_their_corpus() {
 #[test]
 fn streams_hold_over_their_corpus() {
     replay("sip_stream", targets::sip_stream);
+}
+
+#[test]
+fn websocket_frames_hold_over_their_corpus() {
+    replay("websocket_frames", websocket::websocket_frames);
 }

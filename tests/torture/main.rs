@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod corpus;
+mod frames;
 mod properties;
 mod rfc4475;
 mod rfc5118;
 mod subject;
 #[path = "../fuzz/src/sip.rs"]
 pub mod targets;
+#[path = "../fuzz/src/websocket.rs"]
+pub mod websocket;

@@ -1,6 +1,7 @@
 //! From the file as written to a configuration that can be relied on.
 
 mod account;
+mod acme;
 mod calls;
 mod limits;
 mod media;

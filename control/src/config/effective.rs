@@ -3,9 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    AccountConfig, CallPolicy, Certificate, Config, LogFormat, LogLevel, NumbersConfig, Origins,
-    ProxyHeader, RealmConfig, Registration, SipConfig, TargetConfig, TokenConfig, TokenKey,
-    TokenRequired, TrunkConfig, Trust, WithoutPath,
+    AccountConfig, AcmeConfig, CallPolicy, Certificate, Config, LogFormat, LogLevel, NumbersConfig,
+    Origins, ProxyHeader, RealmConfig, Registration, SipConfig, TargetConfig, TokenConfig,
+    TokenKey, TokenRequired, TrunkConfig, Trust, WithoutPath,
 };
 use crate::sip::transaction::TimerConfig;
 
@@ -153,10 +153,25 @@ fn web(config: &Config, out: &mut String) -> fmt::Result {
         writeln!(out, "[[web.host]]\nnames = {names:?}")?;
         writeln!(out, "certificate = {certificate:?}\nprivate_key = {key:?}")?;
     }
+    if let Some(config) = &web.acme {
+        acme(config, out)?;
+    }
     match &web.token {
         Some(config) => token(config, out),
         None => Ok(()),
     }
+}
+
+fn acme(acme: &AcmeConfig, out: &mut String) -> fmt::Result {
+    writeln!(out, "[web.acme]\ndomains = {:?}", acme.domains)?;
+    if !acme.contact.is_empty() {
+        writeln!(out, "contact = {:?}", acme.contact)?;
+    }
+    writeln!(out, "directory = {:?}", acme.directory)?;
+    if let Some(path) = &acme.directory_ca {
+        writeln!(out, "directory_ca = {path:?}")?;
+    }
+    writeln!(out, "cache = {:?}", acme.cache)
 }
 
 fn token(token: &TokenConfig, out: &mut String) -> fmt::Result {

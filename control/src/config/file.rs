@@ -56,6 +56,7 @@ pub(super) struct Web {
     pub(super) client_authorities: At<String>,
     pub(super) host: Vec<Host>,
     pub(super) token: Option<Token>,
+    pub(super) acme: Option<Acme>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +65,16 @@ pub(super) struct Host {
     pub(super) names: Spanned<OneOrMore>,
     pub(super) certificate: String,
     pub(super) private_key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acme {
+    pub(super) domains: Spanned<OneOrMore>,
+    pub(super) contact: At<OneOrMore>,
+    pub(super) directory: At<String>,
+    pub(super) directory_ca: At<String>,
+    pub(super) cache: At<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,5 +1,6 @@
 use super::*;
 
+mod acme;
 mod limits;
 mod numbers;
 mod transports;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{ProxiesConfig, TokenConfig};
+use super::{AcmeConfig, ProxiesConfig, TokenConfig};
 
 /// `[web]`: the web phone and the SIP WebSocket, on one port.
 #[derive(Clone, Debug)]
@@ -14,6 +14,9 @@ pub struct WebConfig {
     pub certificate: Certificate,
     /// `[[web.host]]`: certificates for names of their own.
     pub hosts: Vec<HostCertificate>,
+    /// `[web.acme]`: a certificate that is obtained by ringway itself; without `certificate`, it is
+    /// also what clients get that ask for no name that is known.
+    pub acme: Option<AcmeConfig>,
     /// PEM file of those who may certify clients; with it, who has no certificate gets no TLS.
     pub client_authorities: Option<PathBuf>,
     /// Origins that may open a WebSocket.

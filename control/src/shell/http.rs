@@ -18,7 +18,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::admission::{Admission, Admitted, SourceLimits};
@@ -32,7 +31,7 @@ use crate::config::{Config, Origins, ProxiesConfig, ProxyHeader};
 use crate::engine::input::ConnectionId;
 use crate::limits::{
     HTTP_CONNECTION_WITHIN, HTTP_HANDSHAKE_WITHIN, HTTP_HEAD_BYTES_MAX, HTTP_HEADERS_MAX,
-    RETRY_AFTER_S, TLS_HANDSHAKES_MAX,
+    RETRY_AFTER_S, TLS_HANDSHAKES_MAX, WEBSOCKET_MESSAGE_WITHIN,
 };
 use crate::token::Tokens;
 
@@ -55,6 +54,8 @@ pub(super) struct Web {
     draining: AtomicBool,
     /// Life of a connection that becomes no WebSocket.
     pub(super) http_within: Duration,
+    /// Time for a message on a WebSocket from its first byte to its last.
+    pub(super) message_within: Duration,
 }
 
 /// One TCP connection of a browser.
@@ -97,6 +98,7 @@ impl Web {
             next_connection: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             http_within: HTTP_CONNECTION_WITHIN,
+            message_within: WEBSOCKET_MESSAGE_WITHIN,
         }
     }
 
@@ -131,8 +133,7 @@ pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<Arc
         match admitted {
             Ok(admitted) => {
                 let web = Arc::clone(&web);
-                let tls = tls.as_ref().map(|tls| tls.acceptor());
-                tokio::spawn(greet(web, stream, remote, tls, admitted));
+                tokio::spawn(greet(web, stream, remote, tls.clone(), admitted));
             }
             Err(reason) => {
                 debug!(%remote, ?reason, "connection refused");
@@ -157,7 +158,7 @@ async fn greet(
     web: Arc<Web>,
     mut stream: TcpStream,
     mut remote: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<WebTls>>,
     admitted: Admitted,
 ) {
     let here = stream.local_addr();
@@ -202,7 +203,8 @@ async fn greet(
         tls.accept(stream).await
     };
     match tokio::time::timeout(HTTP_HANDSHAKE_WITHIN, handshake).await {
-        Ok(Ok(stream)) => serve(visitor, stream).await,
+        Ok(Ok(Some(stream))) => serve(visitor, stream).await,
+        Ok(Ok(None)) => debug!(%remote, "an ACME authority looked"),
         Ok(Err(error)) => debug!(%remote, %error, "TLS handshake failed"),
         Err(_) => debug!(%remote, "TLS handshake took too long"),
     }
@@ -306,6 +308,7 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
         identity,
         arrivals: web.arrivals.clone(),
         messages_per_second: web.messages_per_second,
+        message_within: web.message_within,
         source_rate,
         traffic: Arc::clone(&web.traffic),
     };

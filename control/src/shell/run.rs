@@ -21,7 +21,7 @@ use super::streams::{self, Doors, Streams};
 use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
-use super::{clock, handshakes, log, signals, trunk_tls, udp};
+use super::{acme, clock, handshakes, log, signals, trunk_tls, udp};
 use crate::config::{Config, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
 use crate::limits::ARRIVALS_MAX;
@@ -263,7 +263,12 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
     let mut web_tls = None;
     if config.web.listen.iter().any(|listener| listener.secure) {
         let tls = WebTls::new(&config.web, &["localhost"], &addresses);
-        web_tls = Some(Arc::new(tls.map_err(RunError::Tls)?));
+        let tls = Arc::new(tls.map_err(RunError::Tls)?);
+        if let Some(acme) = &config.web.acme {
+            let store = Arc::new(acme::Store::new(acme));
+            tokio::spawn(acme::keep(acme.clone(), store, Arc::clone(&tls)));
+        }
+        web_tls = Some(tls);
     }
     let hangups = signals::hangups().map_err(|source| RunError::System {
         what: "wait for SIGHUP",

@@ -27,7 +27,7 @@ use super::{Brain, clock, http, udp};
 use crate::config::Config;
 use crate::engine::input::{Input, Peer};
 use crate::engine::output::Output;
-use crate::limits::{HTTP_CONNECTION_WITHIN, OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
+use crate::limits::{OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
 use crate::token::Tokens;
 
 mod frames;
@@ -109,17 +109,21 @@ struct Server {
 }
 
 async fn start(config: &Config, tls: Option<Arc<WebTls>>) -> Server {
-    start_within(config, tls, HTTP_CONNECTION_WITHIN).await
+    start_with(config, tls, |_| ()).await
 }
 
-/// As `start`, with another time for HTTP connections.
-async fn start_within(config: &Config, tls: Option<Arc<WebTls>>, within: Duration) -> Server {
+/// As `start`, with other deadlines.
+async fn start_with(
+    config: &Config,
+    tls: Option<Arc<WebTls>>,
+    change: impl FnOnce(&mut Web),
+) -> Server {
     let (arrivals, receiver) = mpsc::channel(16);
     let tokens = config.web.token.as_ref();
     let tokens =
         tokens.map(|token| Arc::new(Tokens::new(token, &|path| std::fs::read(path)).unwrap()));
     let mut web = Web::new(config, tokens, arrivals.clone());
-    web.http_within = within;
+    change(&mut web);
     let web = Arc::new(web);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -661,7 +665,7 @@ async fn refuses_more_connections_than_a_source_may_have() {
 #[tokio::test]
 async fn gives_up_an_http_connection_that_does_not_read_but_no_websocket() {
     let within = Duration::from_millis(50);
-    let server = start_within(&configuration(""), None, within).await;
+    let server = start_with(&configuration(""), None, |web| web.http_within = within).await;
     let mut socket = server.connect().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);

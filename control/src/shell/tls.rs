@@ -3,12 +3,19 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
 use super::clock;
+use crate::acme::Validity;
 use crate::limits::SELF_SIGNED_VALID_FOR;
 
 /// Why there is no TLS.
@@ -67,7 +74,7 @@ impl fmt::Display for TlsError {
             }
             Self::NoAuthorities => f.write_str(
                 "this system has no certificates of authorities: install `ca-certificates`, or \
-                 name a file in `ca` of the trunk",
+                 name a file in `ca` of the trunk or `directory_ca` of [web.acme]",
             ),
             Self::Generate(error) => write!(f, "cannot make a certificate: {error}"),
         }
@@ -95,6 +102,68 @@ pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> 
         path: path.to_owned(),
         source,
     })
+}
+
+/// The certificates of a PEM text; `None` if there is none, or something that is none.
+pub(super) fn chain_of(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    chain.ok().filter(|chain| !chain.is_empty())
+}
+
+/// The private key of a PEM text.
+pub(super) fn key_of(pem: &[u8]) -> Option<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(pem).ok()
+}
+
+/// From when to when a certificate is valid; `None` if it cannot be read.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let time = |time: x509_parser::time::ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).ok()?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    };
+    Some(Validity {
+        from: time(certificate.validity().not_before)?,
+        to: time(certificate.validity().not_after)?,
+    })
+}
+
+/// Certificate and key as TLS uses them.
+///
+/// # Errors
+/// They do not belong together.
+pub(super) fn certified((chain, key): Identity) -> Result<Arc<CertifiedKey>, TlsError> {
+    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Unusable)?;
+    Ok(Arc::new(key))
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Authorities from a PEM file.
+pub(super) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| TlsError::Authorities {
+                path: path.to_owned(),
+                why: error.to_string(),
+            })?;
+    }
+    Ok(roots)
+}
+
+/// Authorities that this system believes.
+pub(super) fn system_authorities() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _ignored) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(TlsError::NoAuthorities);
+    }
+    Ok(roots)
 }
 
 /// A certificate with its intermediates, and its key.

@@ -1,17 +1,16 @@
 //! TLS on the trunk side: who we are, and whom we believe (RFC 5922).
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::warn;
 
-use super::tls::{TlsError, read_chain, read_key};
+use super::tls::{TlsError, authorities, provider, read_chain, read_key, system_authorities};
 use crate::config::{CertificateFiles, Config, SipConfig, TrunkConfig, Trust};
 use crate::sip::Transport;
 
@@ -93,33 +92,6 @@ fn connector(
             .map_err(TlsError::Unusable)?,
     };
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
-
-fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_chain(path)? {
-        roots
-            .add(certificate)
-            .map_err(|error| TlsError::Authorities {
-                path: path.to_owned(),
-                why: error.to_string(),
-            })?;
-    }
-    Ok(roots)
-}
-
-fn system_authorities() -> Result<RootCertStore, TlsError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _ignored) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err(TlsError::NoAuthorities);
-    }
-    Ok(roots)
 }
 
 /// Believes everybody's certificate, but not that they have a key which they have not.

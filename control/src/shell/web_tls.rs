@@ -3,23 +3,28 @@
 //! files change, the self-signed certificate grows old, or SIGHUP comes. Connections that are open
 //! keep what they have.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::Signal;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::Notify;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tracing::{error, info, warn};
 
+use super::acme::Store;
+use super::acme::challenge::Challenges;
 use super::clock;
-use super::tls::{self, TlsError};
+use super::tls::{self, TlsError, certified, provider};
 use crate::config::{Certificate, WebConfig};
 use crate::limits::{
     CERTIFICATE_CHECK_INTERVAL, SELF_SIGNED_RENEWED_BEFORE, SELF_SIGNED_VALID_FOR,
@@ -31,10 +36,20 @@ pub(super) struct WebTls {
     certificate: Certificate,
     hosts: Vec<(Vec<String>, PathBuf, PathBuf)>,
     client_authorities: Option<PathBuf>,
+    acme: Option<Acme>,
+    reload_asked: Notify,
     /// Subjects of a certificate of our own.
     names: Vec<String>,
     addresses: Vec<IpAddr>,
     current: RwLock<Current>,
+}
+
+/// The certificate that is obtained by ACME.
+#[derive(Debug)]
+struct Acme {
+    domains: Vec<String>,
+    file: PathBuf,
+    challenges: Challenges,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +81,13 @@ impl WebTls {
             let (certificate, key) = (host.certificate.clone(), host.private_key.clone());
             (host.names.clone(), certificate, key)
         });
+        let acme = web.acme.as_ref().map(|acme| {
+            Ok(Acme {
+                domains: acme.domains.clone(),
+                file: Store::new(acme).certificate().to_owned(),
+                challenges: Challenges::new()?,
+            })
+        });
         let empty = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Unusable)?
@@ -75,6 +97,8 @@ impl WebTls {
             certificate: web.certificate.clone(),
             hosts: hosts.collect(),
             client_authorities: web.client_authorities.clone(),
+            acme: acme.transpose()?,
+            reload_asked: Notify::new(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             addresses: addresses.to_vec(),
             current: RwLock::new(Current {
@@ -87,9 +111,38 @@ impl WebTls {
         Ok(this)
     }
 
-    /// What the next connection gets.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current().config)
+    /// The handshake of a new connection. `None`: it was an authority that looked whether a name is
+    /// ours (RFC 8737), which has nothing more to say.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(super) async fn accept<S>(&self, stream: S) -> io::Result<Option<TlsStream<S>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = self.current().config;
+        let Some(acme) = &self.acme else {
+            return TlsAcceptor::from(config).accept(stream).await.map(Some);
+        };
+        let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        match acme.challenges.answer_to(&begun.client_hello()) {
+            None => begun.into_stream(config).await.map(Some),
+            Some(answer) => {
+                let mut stream = begun.into_stream(answer).await?;
+                stream.shutdown().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Authorities that look whether our names are ours; `None` without `[web.acme]`.
+    pub(super) fn challenges(&self) -> Option<&Challenges> {
+        self.acme.as_ref().map(|acme| &acme.challenges)
+    }
+
+    /// Waits for the next time that somebody asks for certificates to be read again (SIGHUP).
+    pub(super) async fn reload_asked(&self) {
+        self.reload_asked.notified().await;
     }
 
     fn current(&self) -> Current {
@@ -147,31 +200,40 @@ impl WebTls {
             .flatten()
             .chain(hosts)
             .chain(&self.client_authorities)
+            .chain(self.acme.as_ref().map(|acme| &acme.file))
             .map(|path| stamp(path))
             .collect()
     }
 
     fn build(&self) -> Result<(Arc<ServerConfig>, Option<SystemTime>), TlsError> {
         let mut renew_at = None;
-        let identity = match &self.certificate {
+        let obtained = self.acme.as_ref().and_then(Acme::read);
+        let default = match &self.certificate {
+            Certificate::SelfSigned if obtained.is_some() => obtained.clone(),
             Certificate::SelfSigned => {
                 renew_at = clock::wall()
                     .checked_add(SELF_SIGNED_VALID_FOR.saturating_sub(SELF_SIGNED_RENEWED_BEFORE));
                 let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-                tls::self_signed(&names, &self.addresses)?
+                Some(certified(tls::self_signed(&names, &self.addresses)?)?)
             }
             Certificate::Files {
                 certificate,
                 private_key,
-            } => (tls::read_chain(certificate)?, tls::read_key(private_key)?),
+            } => {
+                let identity = (tls::read_chain(certificate)?, tls::read_key(private_key)?);
+                Some(certified(identity)?)
+            }
         };
         let mut by_sni = BySni {
             hosts: Vec::new(),
-            default: Some(certified(identity)?),
+            default,
         };
         for (names, certificate, key) in &self.hosts {
             let identity = (tls::read_chain(certificate)?, tls::read_key(key)?);
             by_sni.hosts.push((names.clone(), certified(identity)?));
+        }
+        if let (Some(acme), Some(certified)) = (&self.acme, obtained) {
+            by_sni.hosts.push((acme.domains.clone(), certified));
         }
         let verifier = match &self.client_authorities {
             None => Arc::new(NoClientAuth),
@@ -187,8 +249,20 @@ impl WebTls {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+impl Acme {
+    /// The certificate, if there is one yet. One that cannot be used is soon replaced, and keeps
+    /// nobody from the listeners.
+    fn read(&self) -> Option<Arc<CertifiedKey>> {
+        stamp(&self.file)?;
+        let read = || certified((tls::read_chain(&self.file)?, tls::read_key(&self.file)?));
+        match read() {
+            Ok(certified) => Some(certified),
+            Err(error) => {
+                warn!(%error, "the certificate in `cache` of [web.acme] is not used");
+                None
+            }
+        }
+    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -197,11 +271,6 @@ fn stamp(path: &Path) -> Option<Stamp> {
         modified: metadata.modified().ok()?,
         length: metadata.len(),
     })
-}
-
-fn certified((chain, key): tls::Identity) -> Result<Arc<CertifiedKey>, TlsError> {
-    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Unusable)?;
-    Ok(Arc::new(key))
 }
 
 fn client_verifier(
@@ -270,6 +339,9 @@ pub(super) async fn keep_fresh(tls: Option<Arc<WebTls>>, mut hangups: Signal) {
             }
             continue;
         };
+        if asked {
+            tls.reload_asked.notify_waiters();
+        }
         let read = tokio::task::spawn_blocking(move || {
             if asked {
                 tls.reload().map(|()| true)

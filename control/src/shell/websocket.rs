@@ -1,5 +1,7 @@
 //! One open WebSocket: SIP messages in and out (RFC 7118), keep-alives, and its end.
 
+mod pace;
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +16,11 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::debug;
 
+use self::pace::{Pace, Watched};
 use super::admission::MessageRate;
 use super::arrival::Arrival;
 use super::clock;
@@ -25,16 +28,11 @@ use crate::engine::input::ConnectionId;
 use crate::limits::{
     BROWSER_ARRIVALS_BYTES_MAX, CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX,
     OUTGOING_BYTES_TOTAL_MAX, OUTGOING_MESSAGES_MAX, PING_INTERVAL, PINGS_UNANSWERED_MAX,
-    WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES, WEBSOCKET_WRITE_BUFFER_BYTES_MAX,
     WEBSOCKET_WRITE_WITHIN,
 };
 use crate::rate::TokenBucket;
 use crate::token::Identity;
-
-/// Double CRLF: the client asks for a sign of life (RFC 7118 section 6, RFC 5626 section 4.4.1).
-const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
-/// The sign of life.
-const KEEP_ALIVE_ANSWER: &[u8] = b"\r\n";
+use crate::websocket::{Heard, KEEP_ALIVE_ANSWER, closing_after, heard, limits};
 
 /// What a connection needs to know.
 #[derive(Debug)]
@@ -45,6 +43,8 @@ pub(super) struct Connection {
     pub(super) identity: Option<Identity>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) messages_per_second: u32,
+    /// A message that has begun is there as a whole within this time.
+    pub(super) message_within: Duration,
     /// Shared with the other connections of its source.
     pub(super) source_rate: MessageRate,
     pub(super) traffic: Arc<Traffic>,
@@ -166,18 +166,19 @@ const SLOW_READER: Ending = Ending::Close {
     reason: "messages are not read",
 };
 
+/// 1008 is for what breaks a policy of ours and no rule of the protocol (RFC 6455 section 7.4.1).
+const UNENDED: Ending = Ending::Close {
+    code: 1008,
+    reason: "a message was begun and not ended",
+};
+
 /// Serves the connection to its end, and tells the brain of its beginning and end.
 pub(super) async fn serve<S>(stream: S, mut connection: Connection)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let limits = WebSocketConfig::default()
-        .read_buffer_size(WEBSOCKET_READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WEBSOCKET_WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES_MAX));
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
+    let (stream, pace) = Watched::new(stream);
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits())).await;
     let (mut sink, mut source) = socket.split();
     let (queue, mut receiver) = OutgoingQueue::new(Arc::clone(&connection.traffic));
     let (id, remote, secure) = (connection.id, connection.remote, connection.secure);
@@ -195,7 +196,7 @@ where
     debug!(connection = id.0, %remote, "WebSocket opened");
     let unanswered = AtomicU32::new(0);
     let ending = tokio::select! {
-        ending = read(&mut source, &connection, &queue, &unanswered) => ending,
+        ending = read(&mut source, &connection, &queue, &unanswered, &pace) => ending,
         ending = write(&mut sink, &mut receiver, &queue, &unanswered, ping_interval(id)) => ending,
         () = queue.waiting.overflow.notified() => SLOW_READER,
     };
@@ -225,6 +226,7 @@ async fn read<S>(
     connection: &Connection,
     queue: &OutgoingQueue,
     unanswered: &AtomicU32,
+    pace: &Pace,
 ) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -232,12 +234,19 @@ where
     let rate = connection.messages_per_second;
     let mut bucket = TokenBucket::new(rate, rate.saturating_mul(2), clock::now());
     loop {
-        let message = match source.next().await {
+        let next = tokio::select! {
+            // What has come is taken first.
+            biased;
+            next = source.next() => next,
+            () = pace.overdue(connection.message_within) => return UNENDED,
+        };
+        let message = match next {
             None => return Ending::Over,
             Some(Ok(message)) => message,
             Some(Err(error)) => return ending_after(&error),
         };
         unanswered.store(0, Ordering::Relaxed);
+        let read_at = clock::now();
         // Who sends too fast is read more slowly; TCP passes that on.
         while let Err(wait) = bucket.take(clock::now()) {
             tokio::time::sleep(wait).await;
@@ -245,25 +254,20 @@ where
         while let Err(wait) = connection.source_rate.take(clock::now()) {
             tokio::time::sleep(wait).await;
         }
-        let bytes = match message {
-            Message::Text(text) => Bytes::from(text),
-            Message::Binary(bytes) => bytes,
+        match heard(message) {
+            Heard::Sip(bytes) => {
+                if hand_over(connection, bytes).await.is_none() {
+                    return Ending::Close {
+                        code: 1001,
+                        reason: "going away",
+                    };
+                }
+            }
+            Heard::KeepAlive => queue.send(Bytes::from_static(KEEP_ALIVE_ANSWER)),
             // Pings are answered below us, and after a Close the source ends.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => continue,
-        };
-        if bytes == KEEP_ALIVE {
-            queue.send(Bytes::from_static(KEEP_ALIVE_ANSWER));
-            continue;
+            Heard::Nothing => {}
         }
-        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            continue;
-        }
-        if hand_over(connection, bytes).await.is_none() {
-            return Ending::Close {
-                code: 1001,
-                reason: "going away",
-            };
-        }
+        pace.forgive(clock::now() - read_at);
     }
 }
 
@@ -282,35 +286,9 @@ async fn hand_over(connection: &Connection, bytes: Bytes) -> Option<()> {
 }
 
 fn ending_after(error: &Error) -> Ending {
-    match error {
-        Error::Capacity(_) => Ending::Broken {
-            code: 1009,
-            reason: "message too big",
-        },
-        Error::Utf8(_) => Ending::Broken {
-            code: 1007,
-            reason: "text is not UTF-8",
-        },
-        Error::Protocol(error) => {
-            use tokio_tungstenite::tungstenite::error::ProtocolError;
-            if matches!(error, ProtocolError::ResetWithoutClosingHandshake) {
-                Ending::Over
-            } else {
-                Ending::Broken {
-                    code: 1002,
-                    reason: "protocol error",
-                }
-            }
-        }
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_)
-        | Error::Tls(_)
-        | Error::WriteBufferFull(_)
-        | Error::AttackAttempt
-        | Error::Url(_)
-        | Error::Http(_)
-        | Error::HttpFormat(_) => Ending::Over,
+    match closing_after(error) {
+        Some((code, reason)) => Ending::Broken { code, reason },
+        None => Ending::Over,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the fuzz targets do with an input. The conformance tests do the same with the corpus.
 
 pub mod sip;
+pub mod websocket;
 
 use crypto::keys::{MasterKey, Mki, SrtpProfile};
 use crypto::limits::SRTP_OVERHEAD_BYTES_MAX;

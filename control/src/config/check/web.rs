@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{Source, WEB_LISTEN, token};
+use super::{Source, WEB_LISTEN, acme, token};
 use crate::config::file::{self, At};
 use crate::config::{
     Certificate, ConfigError, HostCertificate, HostPort, Origins, ProxiesConfig, WebConfig,
@@ -40,6 +40,11 @@ pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, Con
         listen,
         certificate,
         hosts: hosts(web, source)?,
+        acme: web
+            .acme
+            .as_ref()
+            .map(|entry| acme::acme(entry, source))
+            .transpose()?,
         client_authorities: web
             .client_authorities
             .as_ref()
@@ -151,6 +156,10 @@ fn check_tls_keys(
     if let Some(at) = &web.client_authorities {
         let what = "`client_authorities` is given, but no listener uses TLS";
         return Err(source.error(at, what, remedy));
+    }
+    if let Some(acme) = &web.acme {
+        let what = "[web.acme] is given, but no listener uses TLS";
+        return Err(source.error(&acme.domains, what, remedy));
     }
     match web.host.first() {
         Some(host) => {

@@ -6,12 +6,13 @@
 //! SIP and is not said again (RFC 7118 section 6).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{PATIENCE, Server, configuration, start};
+use super::{PATIENCE, Server, configuration, start, start_with};
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -408,4 +409,45 @@ async fn w10_a_message_or_frame_over_the_limit_closes_with_1009() {
         ),
     ];
     all_close(&server, 1009, &cases).await;
+}
+
+#[tokio::test]
+async fn w10_a_message_that_is_begun_and_not_ended_closes_with_1008() {
+    let within = Duration::from_millis(50);
+    let server = start_with(&configuration(""), None, |web| web.message_within = within).await;
+    let mut patient = raw(&server).await;
+    patient.send(&frame(FIN | TEXT, b"whole")).await;
+    patient.expect(TEXT, b"whole").await;
+    let fragment = frame(TEXT, b"begun");
+    for begun in [&fragment[..], &fragment[..1], &fragment[..7]] {
+        let mut client = raw(&server).await;
+        // Complete messages give time to no other.
+        client.send(&frame(FIN | TEXT, b"before")).await;
+        client.expect(TEXT, b"before").await;
+        client.send(begun).await;
+        client.expect_close(1008, "begun").await;
+    }
+    // Pings between the fragments are answered, and are no end of the message.
+    let mut client = raw(&server).await;
+    client.send(&fragment).await;
+    let mut pings = 0;
+    loop {
+        client.send(&frame(FIN | PING, b"still here")).await;
+        match client.next().await {
+            Some((first, payload)) if first == FIN | PONG => {
+                assert_eq!(payload, b"still here");
+                pings += 1;
+            }
+            Some((first, payload)) => {
+                assert_eq!(first, FIN | CLOSE);
+                assert_eq!(payload[..2], 1008_u16.to_be_bytes());
+                break;
+            }
+            None => panic!("ended without a Close"),
+        }
+    }
+    assert!(pings > 0);
+    // Who has begun nothing has all the time.
+    patient.send(&frame(FIN | TEXT, b"later")).await;
+    patient.expect(TEXT, b"later").await;
 }

@@ -7,10 +7,12 @@ use rustls::pki_types::UnixTime;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_rustls::{TlsConnector, client, server};
+use tokio_rustls::{TlsConnector, client};
 
 use super::*;
 use crate::config::Config;
+
+mod acme;
 
 /// A folder of PEM files that goes at the end.
 struct Folder(PathBuf);
@@ -54,10 +56,7 @@ impl Drop for Folder {
     }
 }
 
-type Ends = (
-    client::TlsStream<DuplexStream>,
-    server::TlsStream<DuplexStream>,
-);
+type Ends = (client::TlsStream<DuplexStream>, TlsStream<DuplexStream>);
 
 /// One connection with this name, from a client that trusts these certificates.
 async fn connect(
@@ -65,7 +64,7 @@ async fn connect(
     roots: &[&CertificateDer<'static>],
     name: &str,
     identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
-) -> std::io::Result<Ends> {
+) -> io::Result<Ends> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add((*root).clone()).unwrap();
@@ -83,7 +82,7 @@ async fn connect(
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::new(client));
-    let accepted = tls.acceptor().accept(ours);
+    let accepted = async { Ok(tls.accept(ours).await?.expect("no authority")) };
     tokio::try_join!(connector.connect(name, theirs), accepted)
 }
 
@@ -180,7 +179,7 @@ async fn a_certificate_of_our_own_is_renewed_before_it_ends() {
         let any = client_that_trusts_anybody();
         let connector = TlsConnector::from(Arc::new(any));
         let name = ServerName::try_from("localhost").unwrap();
-        let accepted = tls.acceptor().accept(ours);
+        let accepted = async { Ok(tls.accept(ours).await?.expect("no authority")) };
         shown(&tokio::try_join!(connector.connect(name, theirs), accepted).unwrap())
     };
     let first = shown_now().await;
