@@ -61,7 +61,7 @@ impl Challenges {
 
 impl Answers<'_> {
     /// Answers for this name with the digest of the key authorization.
-    pub(super) fn add(&mut self, name: &str, digest: &[u8]) -> Result<(), AcmeError> {
+    pub(super) fn add(&self, name: &str, digest: &[u8]) -> Result<(), AcmeError> {
         let key = rcgen::KeyPair::generate()?;
         let mut parameters = rcgen::CertificateParams::new([name.to_owned()])?;
         parameters.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(digest)];
@@ -107,7 +107,7 @@ pub(in crate::shell) mod tests {
         name: &str,
         digest: &[u8],
     ) -> impl Drop + 'a {
-        let mut answers = challenges.answers();
+        let answers = challenges.answers();
         answers.add(name, digest).unwrap();
         answers
     }

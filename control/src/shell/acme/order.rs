@@ -80,7 +80,7 @@ async fn prove<'a>(
     order: &mut Order,
     challenges: &'a Challenges,
 ) -> Result<super::challenge::Answers<'a>, AcmeError> {
-    let mut answers = challenges.answers();
+    let answers = challenges.answers();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
