@@ -5,8 +5,8 @@
 mod progress;
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
+use tungstenite::error::{Error, ProtocolError};
+use tungstenite::protocol::{Message, WebSocketConfig};
 
 use crate::limits::{
     WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_READ_BUFFER_BYTES, WEBSOCKET_WRITE_BUFFER_BYTES_MAX,

@@ -34,6 +34,9 @@ pub struct Said {
     pub answers: Vec<u8>,
 }
 
+/// Head and payload of the longest control frame of a server.
+const CONTROL_FRAME_BYTES_MAX: usize = 2 + 125;
+
 /// Reads the stream in pieces of this size, as the shell does.
 pub fn listen(stream: &[u8], size: usize) -> Said {
     let client = Client {
@@ -67,8 +70,9 @@ pub fn listen(stream: &[u8], size: usize) -> Said {
         }
     }
     said.answers = std::mem::take(&mut socket.get_mut().answers);
+    // Pongs repeat what came; a Close says why in one more frame (RFC 6455 section 5.5).
     assert!(
-        said.answers.len() <= stream.len() + 4,
+        said.answers.len() <= stream.len() + CONTROL_FRAME_BYTES_MAX,
         "more than was asked for"
     );
     if said.is_over || !socket.can_read() {
