@@ -56,6 +56,9 @@ impl Target {
         let (file, run) = (file.display().to_string(), folder.display().to_string());
         let arguments = [
             "kamailio", "-f", &file, "-DD", "-E", "-m", "256", "-M", "16", "-Y", &run,
+            // Its fast allocator, as for production: Debian's default, the one for debugging, takes
+            // two thirds of the time here.
+            "-x", "fm", "-X", "fm",
         ];
         let started = Self::start(Some(core), &arguments, folder, address);
         started.map_err(|error| format!("{error}; tests/install.sh bench installs it").into())
@@ -213,7 +216,7 @@ request_route {{
   t_check_trans();
   force_rport();
   if (is_method("REGISTER")) {{ add_path_received(); }}
-  else {{ record_route(); }}
+  else if (!is_method("MESSAGE")) {{ record_route(); }}
   $du = "sip:{registrar}";
   if (!t_relay()) {{ sl_reply_error(); }}
 }}
