@@ -45,7 +45,8 @@ pub(crate) struct Scenario {
     #[arg(long)]
     pub(crate) share_cores: bool,
     /// How ringway sets up sockets and buffers, where not by default: `no-huge-pages`,
-    /// `no-segmentation`, `no-connect`, `busy-poll-us=N`, several with `+` between them.
+    /// `no-segmentation`, `no-connect`, `no-register`, `busy-poll-us=N`, several with `+`
+    /// between them.
     #[arg(long, default_value = DEFAULT_IO)]
     pub(crate) io: String,
 }
@@ -65,6 +66,7 @@ pub(crate) fn read_io(text: &str) -> Result<IoConfig, Failure> {
             ("no-huge-pages", "") => io.huge_pages = false,
             ("no-segmentation", "") => io.segmentation_offload = false,
             ("no-connect", "") => io.connect_trunks = false,
+            ("no-register", "") => io.register_trunks = false,
             ("busy-poll-us", time) => io.busy_poll = Some(Duration::from_micros(time.parse()?)),
             _ => return Err(format!("--io: {word} is not known").into()),
         }

@@ -133,6 +133,10 @@ pub struct IoConfig {
     /// Sockets of trunk peers that have proven themselves are connected: the kernel then looks up
     /// the route once, and drops what strangers send.
     pub connect_trunks: bool,
+    /// Trunk sockets that are sent from are registered with the ring (direct descriptors): the
+    /// kernel then need not look them up for each packet. Only with io_uring, and only where it
+    /// lets go of them at once (since Linux 6.13), which is tried out.
+    pub register_trunks: bool,
 }
 
 /// Expedited Forwarding (RFC 3246), the class of telephony (RFC 4594 section 4.1, RFC 8837).
@@ -149,6 +153,7 @@ impl Default for IoConfig {
             huge_pages: true,
             segmentation_offload: true,
             connect_trunks: true,
+            register_trunks: true,
         }
     }
 }

@@ -10,6 +10,7 @@
     reason = "requests hold raw pointers until they are completed"
 )]
 
+mod files;
 mod receive;
 mod sockets;
 mod tag;
@@ -25,13 +26,14 @@ use std::time::Duration;
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use socket2::Socket;
 
+use self::files::Files;
 use self::sockets::{Sockets, State};
 use self::tag::{Kind, Tag};
 use self::transmit::Transmits;
 use super::address::ADDRESS_BYTES;
 use super::backend::BackendParts;
 use super::buffers::Buffers;
-use super::place::{self, BROWSER_INDEX};
+use super::place;
 use super::received::{PAYLOAD_OFFSET, Received};
 use super::setup;
 use crate::StartError;
@@ -47,8 +49,6 @@ const COMPLETION_ENTRIES: usize = 2 * BUFFERS_PER_WORKER;
 /// Completions looked at in one turn.
 const COMPLETIONS_PER_TURN_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
 const BUFFER_GROUP: u16 = 0;
-/// Place of the event descriptor in the registered files, behind the browser socket.
-const WAKE_INDEX: u32 = BROWSER_INDEX + 1;
 /// Turns that shutting down may take until the kernel has let go of every buffer.
 const SHUT_DOWN_TURNS_MAX: usize = 200;
 const SHUT_DOWN_TURN_WAIT: Duration = Duration::from_millis(5);
@@ -59,6 +59,7 @@ const _: () = assert!(PACKETS_PER_TURN_MAX + DATAGRAMS_PER_TURN_MAX <= SUBMISSIO
 pub(crate) struct Uring {
     ring: IoUring,
     buffers: Buffers,
+    files: Files,
     sockets: Sockets,
     transmits: Transmits,
     /// What each receive asks for: a source address, nothing else.
@@ -103,8 +104,8 @@ impl Uring {
         }
         // Saves a look-up of the ring's own descriptor per system call; nothing is lost without.
         drop(ring.submitter().register_ring_fd());
-        ring.submitter()
-            .register_files(&[browser.as_raw_fd(), wake.as_raw_fd()])
+        let descriptors = [browser.as_raw_fd(), wake.as_raw_fd()];
+        let files = Files::register(&ring, descriptors, flows_max, config.register_trunks)
             .map_err(|source| setup::explain("register files with io_uring", source))?;
         let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, config.huge_pages)
             .map_err(|source| setup::explain("map the packet buffers", source))?;
@@ -122,6 +123,7 @@ impl Uring {
         let mut uring = Self {
             ring,
             buffers,
+            files,
             sockets: Sockets::new(flows_max),
             transmits: Transmits::new(),
             receive_header,
@@ -166,7 +168,17 @@ impl Uring {
         if slot.state == State::Open {
             slot.state = State::Closing;
             self.unattended.push(index);
-            self.sockets.release_if_done(index);
+            self.release_if_done(index);
+        }
+    }
+
+    /// Frees a closing socket (and its port) once the kernel is done with it.
+    fn release_if_done(&mut self, index: u32) {
+        if let Some(is_registered) = self.sockets.done(index) {
+            if is_registered {
+                self.files.remove(&self.ring, index);
+            }
+            self.sockets.release(index);
         }
     }
 
@@ -260,9 +272,9 @@ impl Uring {
         for index in open {
             self.close(place::id(index));
         }
-        let wake = Tag::new(Kind::Wake, 0, WAKE_INDEX);
+        let wake = Tag::new(Kind::Wake, 0, 0);
         let cancel = opcode::AsyncCancel::new(wake.encode()).build();
-        let cancel_tag = Tag::new(Kind::Cancel, 0, WAKE_INDEX);
+        let cancel_tag = Tag::new(Kind::Cancel, 0, 0);
         let mut cancel_sent = false;
         for _ in 0..SHUT_DOWN_TURNS_MAX {
             while let Some(packet) = self.next_received() {

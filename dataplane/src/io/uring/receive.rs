@@ -7,7 +7,7 @@ use io_uring::{cqueue, opcode, types};
 
 use super::sockets::{State, Target};
 use super::tag::{Kind, Tag};
-use super::{BUFFER_GROUP, Uring, WAKE_INDEX};
+use super::{BUFFER_GROUP, Uring};
 use crate::engine::SocketId;
 use crate::io::address;
 use crate::io::buffers::Buffer;
@@ -26,10 +26,10 @@ impl Uring {
         if !self.wake_armed {
             let events = u32::from(libc::POLLIN.cast_unsigned()) | libc::EPOLLET.cast_unsigned();
             // Edge-triggered, so the descriptor is never read: each write is one completion.
-            let poll = opcode::PollAdd::new(types::Fixed(WAKE_INDEX), events)
+            let poll = opcode::PollAdd::new(self.files.wake(), events)
                 .multi(true)
                 .build();
-            self.wake_armed = self.push(poll, Tag::new(Kind::Wake, 0, WAKE_INDEX));
+            self.wake_armed = self.push(poll, Tag::new(Kind::Wake, 0, 0));
         }
         let mut position = 0;
         while let Some(&index) = self.unattended.get(position) {
@@ -128,7 +128,7 @@ impl Uring {
             if let Some(slot) = self.sockets.get_mut(tag.index) {
                 slot.requests -= 1;
             }
-            self.sockets.release_if_done(tag.index);
+            self.release_if_done(tag.index);
         }
         outcome
     }
@@ -142,7 +142,7 @@ impl Uring {
             slot.receiving = false;
             slot.requests -= 1;
             self.unattended.push(tag.index);
-            self.sockets.release_if_done(tag.index);
+            self.release_if_done(tag.index);
         }
         outcome
     }

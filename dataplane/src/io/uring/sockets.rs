@@ -1,7 +1,7 @@
 //! The sockets of one worker: which are open, and what the kernel still does with each.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use io_uring::types;
 
@@ -20,11 +20,9 @@ pub(super) enum State {
 /// How a request names the socket to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
-    /// The browser socket lives as long as the ring: registered, which saves a look-up per packet.
+    /// By its place among the registered files ([`Files`](super::files::Files)).
     Registered(types::Fixed),
-    /// Trunk sockets come and go: before Linux 6.13 a registered file is let go only when every
-    /// older request on *any* registered file has ended, so its port would stay taken for the
-    /// life of the browser socket's receive. A plain descriptor is free at once.
+    /// By its descriptor.
     Descriptor(types::Fd),
 }
 
@@ -42,6 +40,15 @@ pub(super) struct Slot {
     /// The only peer, when the socket is connected.
     pub(super) peer: Option<SocketAddr>,
     descriptor: Option<OwnedFd>,
+    registration: Registration,
+}
+
+/// Whether the kernel knows a socket by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Registration {
+    Untried,
+    Failed,
+    Registered,
 }
 
 pub(super) struct Sockets {
@@ -59,6 +66,7 @@ impl Sockets {
             cancelled: false,
             peer: None,
             descriptor: None,
+            registration: Registration::Untried,
         });
         Self {
             slots: slots.collect(),
@@ -99,19 +107,42 @@ impl Sockets {
         true
     }
 
-    /// Frees a closing slot (and its descriptor, hence its port) once the kernel is done with it.
-    pub(super) fn release_if_done(&mut self, index: u32) {
-        let Some(slot) = self.get_mut(index) else {
-            return;
-        };
-        if slot.state != State::Closing || slot.requests > 0 {
-            return;
+    /// For a closing slot that the kernel is done with: whether it is registered.
+    pub(super) fn done(&self, index: u32) -> Option<bool> {
+        let slot = self.get(index)?;
+        let is_done = slot.state == State::Closing && slot.requests == 0;
+        is_done.then_some(slot.registration == Registration::Registered)
+    }
+
+    /// Frees a slot that is [`done`](Self::done), and its descriptor, hence its port.
+    pub(super) fn release(&mut self, index: u32) {
+        if let Some(slot) = self.get_mut(index) {
+            slot.state = State::Free;
+            slot.generation = slot.generation.wrapping_add(1) & GENERATION_MASK;
+            slot.descriptor = None;
+            slot.registration = Registration::Untried;
+            slot.peer = None;
+            self.in_use -= 1;
         }
-        slot.state = State::Free;
-        slot.generation = slot.generation.wrapping_add(1) & GENERATION_MASK;
-        slot.descriptor = None;
-        slot.peer = None;
-        self.in_use -= 1;
+    }
+
+    /// The descriptor of an open trunk socket for which registration was not tried yet; it counts
+    /// as tried from now on.
+    pub(super) fn take_unregistered(&mut self, index: u32) -> Option<RawFd> {
+        let slot = self.get_mut(index)?;
+        let is_untried = slot.registration == Registration::Untried;
+        if index == BROWSER_INDEX || slot.state != State::Open || !is_untried {
+            return None;
+        }
+        slot.registration = Registration::Failed;
+        slot.descriptor.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// The registration has succeeded.
+    pub(super) fn set_registered(&mut self, index: u32) {
+        if let Some(slot) = self.get_mut(index) {
+            slot.registration = Registration::Registered;
+        }
     }
 
     /// Fixes the only peer of an open socket, or opens it to all.
@@ -127,8 +158,8 @@ impl Sockets {
     /// How to name an open socket to the kernel.
     pub(super) fn target(&self, index: u32) -> Option<Target> {
         let slot = self.get(index).filter(|slot| slot.state == State::Open)?;
-        if index == BROWSER_INDEX {
-            return Some(Target::Registered(types::Fixed(BROWSER_INDEX)));
+        if index == BROWSER_INDEX || slot.registration == Registration::Registered {
+            return Some(Target::Registered(types::Fixed(index)));
         }
         slot.descriptor
             .as_ref()

@@ -7,6 +7,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::sockets::Target;
 use super::*;
 use crate::config::IoConfig;
 use crate::io::socket;
@@ -15,19 +16,81 @@ use crate::io::wake::EventFd;
 const DEADLINE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(20);
 
-#[test]
-fn a_burst_beyond_all_buffers_ends_the_receive_and_it_goes_on() {
+fn ring(config: IoConfig) -> (Uring, SocketAddr, Arc<EventFd>) {
     let browser = SocketAddr::from(([127, 0, 0, 1], 0));
-    let browser = socket::bind_browser(browser, &IoConfig::default()).unwrap();
+    let browser = socket::bind_browser(browser, &config).unwrap();
     let address = socket::local_address(&browser).unwrap();
     let wake = Arc::new(EventFd::new().unwrap());
     let parts = BackendParts {
         browser,
         wake: &wake,
         flows_max: 1,
-        config: IoConfig::default(),
+        config,
     };
-    let mut ring = Uring::new(parts).unwrap();
+    (Uring::new(parts).unwrap(), address, wake)
+}
+
+/// Turns until the client has its packet back, which was sent to a trunk socket.
+fn echo_once(ring: &mut Uring, client: &UdpSocket) {
+    client.send(b"there and back").unwrap();
+    client.set_nonblocking(true).unwrap();
+    let end = Instant::now() + DEADLINE;
+    while client.recv(&mut [0; 64]).is_err() {
+        assert!(Instant::now() < end, "not done in time");
+        ring.turn(Some(Duration::from_millis(1))).unwrap();
+        while let Some(packet) = ring.next_received() {
+            let (socket, to, length) = (packet.socket, packet.from, packet.length);
+            ring.send(packet, &Transmit { socket, to, length });
+        }
+    }
+}
+
+/// Uses the same place and port three times: what the kernel still held would be in the way.
+fn sockets_come_and_go(ring: &mut Uring, are_registered: bool) {
+    let id = SocketId::TrunkRtp(0);
+    let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
+    for _ in 0..3 {
+        let trunk = socket::bind_trunk(address, &IoConfig::default()).unwrap();
+        address = socket::local_address(&trunk).unwrap();
+        assert!(ring.open(id, trunk));
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(address).unwrap();
+        echo_once(ring, &client);
+        let target = ring.sockets.target(place::index(id));
+        let is_registered = matches!(target, Some(Target::Registered(_)));
+        assert_eq!(is_registered, are_registered);
+        // Both ways once more, by the name that it has now.
+        echo_once(ring, &client);
+        ring.close(id);
+        let end = Instant::now() + DEADLINE;
+        while !ring.is_free(id) {
+            assert!(Instant::now() < end, "not done in time");
+            ring.turn(Some(Duration::from_millis(1))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_registered_trunk_socket_and_its_port_are_let_go_when_it_is_closed() {
+    let (mut ring, _, _wake) = ring(IoConfig::default());
+    let lets_go = files::lets_go_at_once().unwrap();
+    sockets_come_and_go(&mut ring, lets_go);
+    ring.shut_down().unwrap();
+}
+
+#[test]
+fn trunk_sockets_go_by_their_descriptors_where_registered_ones_would_stay() {
+    let (mut ring, _, _wake) = ring(IoConfig {
+        register_trunks: false,
+        ..IoConfig::default()
+    });
+    sockets_come_and_go(&mut ring, false);
+    ring.shut_down().unwrap();
+}
+
+#[test]
+fn a_burst_beyond_all_buffers_ends_the_receive_and_it_goes_on() {
+    let (mut ring, address, _wake) = ring(IoConfig::default());
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(address).unwrap();
     ring.turn(Some(Duration::ZERO)).unwrap();

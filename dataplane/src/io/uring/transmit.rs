@@ -201,8 +201,7 @@ impl Uring {
     }
 
     fn push_send(&mut self, first: u16, socket: u32) -> bool {
-        let (Some(target), Some(header)) =
-            (self.sockets.target(socket), self.transmits.header(first))
+        let (Some(target), Some(header)) = (self.send_target(socket), self.transmits.header(first))
         else {
             return false;
         };
@@ -218,6 +217,17 @@ impl Uring {
             slot.requests += 1;
         }
         pushed
+    }
+
+    /// How to name an open socket that is sent from: registered with its first packet, so that a
+    /// call without media pays nothing for it.
+    fn send_target(&mut self, index: u32) -> Option<Target> {
+        if let Some(descriptor) = self.sockets.take_unregistered(index)
+            && self.files.add(&self.ring, index, descriptor)
+        {
+            self.sockets.set_registered(index);
+        }
+        self.sockets.target(index)
     }
 
     /// Takes the buffers of a request back.
@@ -257,7 +267,7 @@ impl Uring {
         if let Some(slot) = self.sockets.get_mut(socket) {
             slot.requests -= 1;
         }
-        self.sockets.release_if_done(socket);
+        self.release_if_done(socket);
     }
 
     /// Sends the packets of a run once more, each by itself.
