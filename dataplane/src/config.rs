@@ -121,6 +121,10 @@ pub struct IoConfig {
     pub browser_dscp: u8,
     /// What packets to trunks are marked with: `0..=DSCP_MAX`.
     pub trunk_dscp: u8,
+    /// What video to browsers is marked with instead: `0..=DSCP_MAX`.
+    pub browser_video_dscp: u8,
+    /// What video to trunks is marked with instead: `0..=DSCP_MAX`.
+    pub trunk_video_dscp: u8,
     /// Before a worker sleeps, the kernel asks the network card for packets for this long (NAPI
     /// busy polling): lower latency, and a core that is never idle. Needs a driver that can.
     pub busy_poll: Option<Duration>,
@@ -137,10 +141,16 @@ pub struct IoConfig {
     /// kernel then need not look them up for each packet. Only with io_uring, and only where it
     /// lets go of them at once (since Linux 6.13), which is tried out.
     pub register_trunks: bool,
+    /// The kernel sends packets from where they lie, and says later when it is done (`SEND_ZC`).
+    /// Only with io_uring.
+    pub zero_copy: bool,
 }
 
 /// Expedited Forwarding (RFC 3246), the class of telephony (RFC 4594 section 4.1, RFC 8837).
 pub const DSCP_EXPEDITED_FORWARDING: u8 = 46;
+/// Assured Forwarding, class 4, low drop precedence (RFC 2597): interactive video (RFC 4594
+/// section 4.3, RFC 8837).
+pub const DSCP_ASSURED_FORWARDING_41: u8 = 34;
 /// The largest code point: six bits.
 pub const DSCP_MAX: u8 = 63;
 
@@ -149,11 +159,14 @@ impl Default for IoConfig {
         Self {
             browser_dscp: DSCP_EXPEDITED_FORWARDING,
             trunk_dscp: DSCP_EXPEDITED_FORWARDING,
+            browser_video_dscp: DSCP_ASSURED_FORWARDING_41,
+            trunk_video_dscp: DSCP_ASSURED_FORWARDING_41,
             busy_poll: None,
             huge_pages: true,
             segmentation_offload: true,
             connect_trunks: true,
             register_trunks: true,
+            zero_copy: false,
         }
     }
 }

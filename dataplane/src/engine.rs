@@ -178,6 +178,7 @@ impl Engine {
                 socket: SocketId::Browser,
                 to: datagram.peer,
                 length: datagram.bytes().len(),
+                is_video: false,
             })
     }
 

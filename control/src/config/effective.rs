@@ -259,6 +259,8 @@ fn media(config: &Config, out: &mut String) -> fmt::Result {
     writeln!(out, "backend = \"{}\"", media.backend)?;
     writeln!(out, "browser_dscp = {}", media.io.browser_dscp)?;
     writeln!(out, "trunk_dscp = {}", media.io.trunk_dscp)?;
+    writeln!(out, "browser_video_dscp = {}", media.io.browser_video_dscp)?;
+    writeln!(out, "trunk_video_dscp = {}", media.io.trunk_video_dscp)?;
     let busy_poll_us = media.io.busy_poll.map_or(0, |time| time.as_micros());
     writeln!(out, "busy_poll_us = {busy_poll_us}")
 }

@@ -130,6 +130,8 @@ pub(super) struct Media {
     pub(super) backend: At<String>,
     pub(super) browser_dscp: At<u8>,
     pub(super) trunk_dscp: At<u8>,
+    pub(super) browser_video_dscp: At<u8>,
+    pub(super) trunk_video_dscp: At<u8>,
     pub(super) busy_poll_us: At<u32>,
 }
 

@@ -247,6 +247,7 @@ fn refuses_nonsense_in_media() {
             "\"auto\", \"uring\" or \"mmsg\"",
         ),
         ("[media]\ntrunk_dscp = 64", 2, "0 to 63"),
+        ("[media]\nbrowser_video_dscp = 64", 2, "0 to 63"),
     ]);
 }
 

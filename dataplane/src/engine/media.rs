@@ -43,7 +43,12 @@ impl Engine {
         } = departure;
         let sending = &mut flow.medium_mut(departure.media).sending;
         sending.count(now, ssrc, timestamp, payload_bytes);
-        Ok(Verdict::Forward(Transmit { socket, to, length }))
+        Ok(Verdict::Forward(Transmit {
+            socket,
+            to,
+            length,
+            is_video: departure.media == Media::Video,
+        }))
     }
 
     /// Proves the packet, takes it into the flow's account, and rewrites it for where it goes.

@@ -84,7 +84,12 @@ impl Engine {
             place.copy_from_slice(head);
         }
         let (length, socket, to) = flow.protect(now, buffer, total, MediaProtocol::Rtcp)?;
-        Ok(Verdict::Forward(Transmit { socket, to, length }))
+        Ok(Verdict::Forward(Transmit {
+            socket,
+            to,
+            length,
+            is_video: false,
+        }))
     }
 
     /// The flow at the other end of the first stream that a message of the compound is about.

@@ -49,6 +49,7 @@ impl Engine {
             socket: SocketId::Browser,
             to: source,
             length,
+            is_video: false,
         }))
     }
 

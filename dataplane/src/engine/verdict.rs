@@ -24,6 +24,8 @@ pub struct Transmit {
     pub to: SocketAddr,
     /// Bytes to send, from the start of the packet's buffer.
     pub length: usize,
+    /// It is video, which has a mark of its own (RFC 2474).
+    pub is_video: bool,
 }
 
 /// Who may be at the other end of a trunk socket, from now on. An advice: the engine looks at every

@@ -25,6 +25,7 @@ use self::batch::{Inbox, Outbox, Sending};
 use self::epoll::Epoll;
 use super::backend::BackendParts;
 use super::buffers::Buffers;
+use super::control::VideoMarks;
 use super::place::{self, BROWSER_INDEX};
 use super::received::{PAYLOAD_OFFSET, Received};
 use super::{setup, socket};
@@ -61,6 +62,7 @@ pub(crate) struct Mmsg {
     /// Packets of this turn, the first one last.
     received: Vec<Received>,
     segmentation_offload: bool,
+    video_marks: VideoMarks,
     send_failures: u64,
 }
 
@@ -88,6 +90,7 @@ impl Mmsg {
             outbox: Outbox::new(),
             received: Vec::with_capacity(PACKETS_PER_TURN_MAX),
             segmentation_offload: parts.config.segmentation_offload,
+            video_marks: VideoMarks::new(&parts.config),
             send_failures: 0,
         };
         mmsg.open(SocketId::Browser, parts.browser);
@@ -177,6 +180,7 @@ impl Mmsg {
             to: transmit.to,
             start: start.wrapping_add(PAYLOAD_OFFSET),
             length: transmit.length,
+            mark: self.video_marks.of(transmit),
         });
         if self.outbox.is_full() {
             self.flush();

@@ -33,6 +33,7 @@ use self::transmit::Transmits;
 use super::address::ADDRESS_BYTES;
 use super::backend::BackendParts;
 use super::buffers::Buffers;
+use super::control::VideoMarks;
 use super::place;
 use super::received::{PAYLOAD_OFFSET, Received};
 use super::setup;
@@ -44,7 +45,8 @@ use crate::limits::{
 
 /// Requests of one turn without a system call in between: sends, datagrams, a few receives.
 const SUBMISSION_ENTRIES: u32 = 1024;
-/// A receive and a send completion for each buffer: the queue cannot overflow.
+/// Each buffer has at most two completions to come, those of a send without a copy: the queue
+/// cannot overflow.
 const COMPLETION_ENTRIES: usize = 2 * BUFFERS_PER_WORKER;
 /// Completions looked at in one turn.
 const COMPLETIONS_PER_TURN_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
@@ -76,6 +78,8 @@ pub(crate) struct Uring {
     /// Sends that were pushed, and whose completions were not looked at yet.
     sends_under_way: usize,
     segmentation_offload: bool,
+    zero_copy: bool,
+    video_marks: VideoMarks,
     /// Packets that trunk sockets delivered beyond those of the browser socket: see
     /// [`drain_browser`](Self::drain_browser).
     browser_owed: usize,
@@ -135,6 +139,8 @@ impl Uring {
             send_failures: 0,
             sends_under_way: 0,
             segmentation_offload: config.segmentation_offload,
+            zero_copy: config.zero_copy,
+            video_marks: VideoMarks::new(&config),
             browser_owed: 0,
             drained: 0,
         };
@@ -370,7 +376,7 @@ impl Uring {
         match tag.kind {
             Kind::Receive => return self.handle_receive(tag, entry),
             Kind::Drain => return self.handle_drain(tag, entry),
-            Kind::Send => self.handle_sent(tag, entry.result()),
+            Kind::Send => self.handle_sent(tag, entry),
             Kind::Wake => self.wake_armed &= cqueue::more(entry.flags()),
             Kind::Cancel => {}
         }

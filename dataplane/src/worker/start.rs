@@ -125,7 +125,10 @@ fn check(config: &DataplaneConfig) -> Result<Vec<StartWarning>, StartError> {
     for core in config.workers.iter().filter_map(|worker| worker.core) {
         affinity::check(core).map_err(|allowed| StartError::NoSuchCore { core, allowed })?;
     }
-    for dscp in [config.io.browser_dscp, config.io.trunk_dscp] {
+    let io = &config.io;
+    let audio = [io.browser_dscp, io.trunk_dscp];
+    let video = [io.browser_video_dscp, io.trunk_video_dscp];
+    for dscp in audio.into_iter().chain(video) {
         if dscp > DSCP_MAX {
             return Err(StartError::Dscp(dscp));
         }

@@ -88,7 +88,7 @@ fn io(media: &file::Media, source: &Source<'_>) -> Result<IoConfig, ConfigError>
     let dscp = |key: &str, value: &At<u8>, default: u8| match value {
         Some(at) if *at.get_ref() > DSCP_MAX => {
             let what = format!("`{key}` is {}", at.get_ref());
-            let remedy = "a DSCP is 0 to 63; 46 is Expedited Forwarding";
+            let remedy = "a DSCP is 0 to 63; 46 is Expedited Forwarding, 34 is AF41";
             Err(source.error(at, what, remedy))
         }
         Some(at) => Ok(*at.get_ref()),
@@ -98,6 +98,16 @@ fn io(media: &file::Media, source: &Source<'_>) -> Result<IoConfig, ConfigError>
     Ok(IoConfig {
         browser_dscp: dscp("browser_dscp", &media.browser_dscp, default.browser_dscp)?,
         trunk_dscp: dscp("trunk_dscp", &media.trunk_dscp, default.trunk_dscp)?,
+        browser_video_dscp: dscp(
+            "browser_video_dscp",
+            &media.browser_video_dscp,
+            default.browser_video_dscp,
+        )?,
+        trunk_video_dscp: dscp(
+            "trunk_video_dscp",
+            &media.trunk_video_dscp,
+            default.trunk_video_dscp,
+        )?,
         busy_poll: (busy_poll_us > 0).then(|| Duration::from_micros(busy_poll_us.into())),
         ..default
     })

@@ -131,6 +131,7 @@ fn dtls_passes_only_from_and_to_validated_addresses() {
         socket: SocketId::Browser,
         to: address(BROWSER),
         length: 20,
+        is_video: false,
     };
     assert_eq!(transmit, expected);
     for (slot, to) in [(0, "203.0.113.9:50113"), (1, BROWSER), (5, BROWSER)] {

@@ -228,9 +228,11 @@ fn sound_and_picture_keep_the_relation_that_their_source_tells() {
     video.clock_hz = 90_000;
     world.command(Command::SetRoute(video));
     let sound = alice.protect(&rtp(111, 1, 50_000, 41));
-    world.forwarded(SocketId::Browser, alice.address, &sound);
+    let (transmit, _) = world.forwarded(SocketId::Browser, alice.address, &sound);
+    assert!(!transmit.is_video);
     let frame = alice.protect(&rtp(96, 1, 700_000, 42));
-    world.forwarded(SocketId::Browser, alice.address, &frame);
+    let (transmit, _) = world.forwarded(SocketId::Browser, alice.address, &frame);
+    assert!(transmit.is_video);
     // Of another source: its timestamps are moved.
     let sound = alice.protect(&rtp(111, 1, 9_000_000, 43));
     world.forwarded(SocketId::Browser, alice.address, &sound);

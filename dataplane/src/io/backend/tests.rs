@@ -60,7 +60,15 @@ fn echo_until(ring: &mut Backend, mut done: impl FnMut() -> bool) {
         ring.turn(Some(Duration::from_millis(1))).unwrap();
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(packet, &Transmit { socket, to, length });
+            ring.send(
+                packet,
+                &Transmit {
+                    socket,
+                    to,
+                    length,
+                    is_video: false,
+                },
+            );
         }
         ring.assert_conserved();
     }
@@ -155,7 +163,15 @@ fn a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place(kind: Backen
             }
             let (socket, length) = (packet.socket, packet.length);
             let to = clients[0].local_addr().unwrap();
-            ring.send(packet, &Transmit { socket, to, length });
+            ring.send(
+                packet,
+                &Transmit {
+                    socket,
+                    to,
+                    length,
+                    is_video: false,
+                },
+            );
         }
         ring.assert_conserved();
         assert!(packets <= PACKETS_PER_TURN_MAX);
@@ -168,7 +184,15 @@ fn a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place(kind: Backen
             assert_eq!(u32::from_be_bytes(answer), last);
         }
         let (socket, length) = (SocketId::Browser, 4);
-        ring.send_copy(&turn.to_be_bytes(), &Transmit { socket, to, length });
+        ring.send_copy(
+            &turn.to_be_bytes(),
+            &Transmit {
+                socket,
+                to,
+                length,
+                is_video: false,
+            },
+        );
         turn += 1;
     }
     assert!(full_turns > 4, "the flood was too small: {full_turns}");
@@ -234,6 +258,8 @@ fn a_dead_destination_harms_nobody_else(kind: BackendKind) {
             socket: SocketId::Browser,
             to: dead,
             length: 4,
+
+            is_video: false,
         };
         ring.send_copy(b"dead", &transmit);
         ring.turn(Some(Duration::ZERO)).unwrap();
@@ -254,6 +280,8 @@ fn a_send_that_cannot_be_is_counted_and_its_buffer_comes_back(kind: BackendKind)
             socket: SocketId::TrunkRtp(0),
             to,
             length: 6,
+
+            is_video: false,
         },
     );
     ring.send_copy(
@@ -262,6 +290,8 @@ fn a_send_that_cannot_be_is_counted_and_its_buffer_comes_back(kind: BackendKind)
             socket: SocketId::Browser,
             to,
             length: BUFFER_BYTES,
+
+            is_video: false,
         },
     );
     let wrong_family = "[::1]:9".parse().unwrap();
@@ -269,6 +299,8 @@ fn a_send_that_cannot_be_is_counted_and_its_buffer_comes_back(kind: BackendKind)
         socket: SocketId::Browser,
         to: wrong_family,
         length: 5,
+
+        is_video: false,
     };
     ring.send_copy(b"wrong", &transmit);
     ring.turn(Some(TURN)).unwrap();
@@ -336,7 +368,15 @@ fn what_was_sent_does_not_end_the_wait_for_news(kind: BackendKind) {
         turns += 1;
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(packet, &Transmit { socket, to, length });
+            ring.send(
+                packet,
+                &Transmit {
+                    socket,
+                    to,
+                    length,
+                    is_video: false,
+                },
+            );
         }
     }
     player.join().unwrap();
@@ -387,7 +427,15 @@ fn send_run(ring: &mut Backend, from: SocketId, client: &UdpSocket) -> Vec<usize
         let bytes = vec![number; if number < 10 { 100 } else { 60 }];
         let length = bytes.len();
         let socket = from;
-        ring.send_copy(&bytes, &Transmit { socket, to, length });
+        ring.send_copy(
+            &bytes,
+            &Transmit {
+                socket,
+                to,
+                length,
+                is_video: false,
+            },
+        );
     }
     let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
     let mut buffer = [0; 4096];
@@ -448,17 +496,38 @@ fn packets_carry_the_mark_of_their_leg(kind: BackendKind) {
     assert!(ring.open(SocketId::TrunkRtp(0), trunk));
     for peer in [None, client.local_addr().ok()] {
         ring.connect(SocketId::TrunkRtp(0), peer);
-        let to = client.local_addr().unwrap();
-        let transmit = Transmit {
-            socket: SocketId::TrunkRtp(0),
-            to,
-            length: 4,
-        };
-        ring.send_copy(b"mark", &transmit);
-        ring.turn(Some(Duration::ZERO)).unwrap();
-        assert_eq!(received_tos(&client), 46 << 2);
+        assert_eq!(marks(&mut ring, SocketId::TrunkRtp(0), &client), MARKS);
     }
     ring.shut_down().unwrap();
+}
+
+fn over_ipv6_video_has_its_own_mark_too(kind: BackendKind) {
+    let (mut ring, address, _wake) = backend_at(kind, "[::1]:0".parse().unwrap(), 1);
+    let client = client(address);
+    set_option(&client, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
+    assert_eq!(marks(&mut ring, SocketId::Browser, &client), MARKS);
+    ring.shut_down().unwrap();
+}
+
+const AUDIO: u8 = 46 << 2;
+const VIDEO: u8 = 34 << 2;
+/// Of what [`marks`] sends.
+const MARKS: [u8; 6] = [AUDIO, AUDIO, VIDEO, VIDEO, VIDEO, AUDIO];
+
+/// Sends equal packets of audio and video in one turn; returns the marks that arrive.
+fn marks(ring: &mut Backend, socket: SocketId, client: &UdpSocket) -> Vec<u8> {
+    for expected in MARKS {
+        let transmit = Transmit {
+            socket,
+            to: client.local_addr().unwrap(),
+            length: 4,
+            is_video: expected == VIDEO,
+        };
+        ring.send_copy(b"mark", &transmit);
+    }
+    ring.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(ring.take_send_failures(), 0);
+    MARKS.map(|_| received_tos(client)).to_vec()
 }
 
 fn received_tos(client: &UdpSocket) -> u8 {
@@ -487,6 +556,7 @@ on_every_backend! {
     a_run_of_equal_packets_goes_through_the_kernel_as_one,
     a_run_that_the_kernel_cannot_cut_goes_packet_by_packet,
     packets_carry_the_mark_of_their_leg,
+    over_ipv6_video_has_its_own_mark_too,
     packets_leave_from_the_buffers_they_came_in_and_none_is_lost,
     the_one_browser_socket_keeps_its_share_beside_many_trunk_sockets,
     a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place,

@@ -7,8 +7,8 @@ use std::ptr;
 
 use crate::io::address::{self, ADDRESS_BYTES};
 use crate::io::buffers::{Buffer, Buffers};
+use crate::io::control::{Control, Mark};
 use crate::io::received::PAYLOAD_OFFSET;
-use crate::io::segments::{self, SegmentControl};
 use crate::limits::{
     BUFFER_BYTES, DATAGRAMS_PER_TURN_MAX, PACKETS_PER_TURN_MAX, SEGMENTS_PER_SEND_MAX,
 };
@@ -132,6 +132,7 @@ pub(super) struct Sending {
     /// Where its first byte lies.
     pub(super) start: *mut u8,
     pub(super) length: usize,
+    pub(super) mark: Option<Mark>,
 }
 
 /// The packets that leave at the end of a turn.
@@ -142,7 +143,7 @@ pub(super) struct Outbox {
     headers: Vec<libc::mmsghdr>,
     vectors: Box<[libc::iovec]>,
     addresses: Box<[[u8; ADDRESS_BYTES]]>,
-    controls: Box<[SegmentControl]>,
+    controls: Box<[Control]>,
     /// For each header, how many packets it carries.
     counts: Vec<usize>,
 }
@@ -156,7 +157,7 @@ impl Outbox {
             headers: Vec::with_capacity(count),
             vectors: vec![empty_vector(); count].into_boxed_slice(),
             addresses: vec![[0; ADDRESS_BYTES]; count].into_boxed_slice(),
-            controls: vec![SegmentControl::default(); count].into_boxed_slice(),
+            controls: vec![Control::default(); count].into_boxed_slice(),
             counts: Vec::with_capacity(count),
         }
     }
@@ -222,28 +223,28 @@ impl Outbox {
         self.counts.clear();
         let places = self.vectors.iter_mut().zip(&mut self.addresses);
         let places = places.zip(&mut self.controls);
-        // The run of equal packets that the last header carries: destination, length of each, and
-        // whether one may follow.
-        let mut run: Option<(SocketAddr, usize, bool)> = None;
+        // The run of equal packets that the last header carries: the first one, and whether one
+        // may follow.
+        let mut run: Option<(&Sending, bool)> = None;
         for (packet, ((vector, address), control)) in packets.zip(places) {
             vector.iov_base = packet.start.cast();
             vector.iov_len = packet.length;
             let last = self.headers.last_mut().zip(self.counts.last_mut());
-            if let Some(((to, segment, open), (header, count))) = run.as_mut().zip(last)
+            if let Some(((first, open), (header, count))) = run.as_mut().zip(last)
                 && segmentation
                 && *open
-                && *to == packet.to
-                && packet.length <= *segment
+                && (first.to, first.mark) == (packet.to, packet.mark)
+                && packet.length <= first.length
                 && *count < SEGMENTS_PER_SEND_MAX
             {
                 // The vectors lie one behind the other.
                 header.msg_hdr.msg_iovlen += 1;
                 *count += 1;
-                *open = packet.length == *segment;
+                *open = packet.length == first.length;
                 if *count == 2 {
-                    control.set(*segment);
+                    let length = control.write(Some(first.length), first.mark);
                     header.msg_hdr.msg_control = ptr::from_mut(control).cast();
-                    header.msg_hdr.msg_controllen = segments::CONTROL_BYTES;
+                    header.msg_hdr.msg_controllen = length;
                 }
                 continue;
             }
@@ -254,9 +255,13 @@ impl Outbox {
             }
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
+            if packet.mark.is_some() {
+                header.msg_hdr.msg_controllen = control.write(None, packet.mark);
+                header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+            }
             self.headers.push(header);
             self.counts.push(1);
-            run = Some((packet.to, packet.length, packet.length > 0));
+            run = Some((packet, packet.length > 0));
         }
     }
 
@@ -287,9 +292,9 @@ impl Outbox {
                 let whole = self.headers.get(first).copied();
                 for index in 0..count {
                     let again = whole.filter(|_| count > 1);
-                    let is_sent = again.is_some_and(|header| send_segment(raw, header, index));
                     if let Some(packet) = packets.next() {
-                        done(packet.buffer, is_sent);
+                        let send = |header| send_segment(raw, header, index, packet.mark);
+                        done(packet.buffer, again.is_some_and(send));
                     }
                 }
                 first += 1;
@@ -300,11 +305,12 @@ impl Outbox {
 
 /// Sends one packet of a header that carries several and was refused: a path or a device that
 /// cannot cut them.
-fn send_segment(raw: RawFd, mut header: libc::mmsghdr, index: usize) -> bool {
+fn send_segment(raw: RawFd, mut header: libc::mmsghdr, index: usize, mark: Option<Mark>) -> bool {
+    let mut control = Control::default();
     header.msg_hdr.msg_iov = header.msg_hdr.msg_iov.wrapping_add(index);
     header.msg_hdr.msg_iovlen = 1;
-    header.msg_hdr.msg_control = ptr::null_mut();
-    header.msg_hdr.msg_controllen = 0;
+    header.msg_hdr.msg_controllen = control.write(None, mark);
+    header.msg_hdr.msg_control = (&raw mut control).cast();
     // SAFETY: as for the whole header; `index` is below the number of its vectors.
     unsafe { libc::sendmsg(raw, &raw const header.msg_hdr, libc::MSG_DONTWAIT) >= 0 }
 }

@@ -40,7 +40,15 @@ fn echo_once(ring: &mut Uring, client: &UdpSocket) {
         ring.turn(Some(Duration::from_millis(1))).unwrap();
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(packet, &Transmit { socket, to, length });
+            ring.send(
+                packet,
+                &Transmit {
+                    socket,
+                    to,
+                    length,
+                    is_video: false,
+                },
+            );
         }
     }
 }
@@ -85,6 +93,19 @@ fn trunk_sockets_go_by_their_descriptors_where_registered_ones_would_stay() {
         ..IoConfig::default()
     });
     sockets_come_and_go(&mut ring, false);
+    ring.shut_down().unwrap();
+}
+
+#[test]
+fn without_a_copy_a_buffer_comes_back_when_the_kernel_has_read_it() {
+    let (mut ring, _, _wake) = ring(IoConfig {
+        zero_copy: true,
+        ..IoConfig::default()
+    });
+    // A socket is closed only when nothing is under way on it.
+    let lets_go = files::lets_go_at_once().unwrap();
+    sockets_come_and_go(&mut ring, lets_go);
+    assert_eq!((ring.sends_under_way, ring.take_send_failures()), (0, 0));
     ring.shut_down().unwrap();
 }
 

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::ptr;
 
-use io_uring::opcode;
+use io_uring::{cqueue, opcode};
 
 use super::Uring;
 use super::sockets::Target;
@@ -15,15 +15,17 @@ use super::tag::{Kind, Tag};
 use crate::engine::Transmit;
 use crate::io::address::{self, ADDRESS_BYTES};
 use crate::io::buffers::Buffer;
+use crate::io::control::{Control, Mark};
 use crate::io::place;
 use crate::io::received::PAYLOAD_OFFSET;
-use crate::io::segments::{self, SegmentControl};
 use crate::limits::{BUFFER_BYTES, BUFFERS_PER_WORKER, SEGMENTED_SENDS_MAX, SEGMENTS_PER_SEND_MAX};
 
 /// What the kernel reads while it sends. None of it ever moves.
 pub(super) struct Transmits {
     /// One for each buffer, so a send never waits for one.
     slots: Box<[Slot]>,
+    /// As many, apart: audio needs none.
+    controls: Box<[Control]>,
     runs: Box<[Run]>,
     free_runs: Vec<usize>,
     /// The request that waits for what follows.
@@ -37,6 +39,9 @@ struct Slot {
     socket: u32,
     /// The run that begins with this packet.
     run: Option<usize>,
+    mark: Option<Mark>,
+    /// Of a send without a copy, until the kernel no longer reads from the buffer.
+    result: i32,
 }
 
 /// The packets of a request that carries several.
@@ -44,7 +49,6 @@ struct Run {
     vectors: [libc::iovec; SEGMENTS_PER_SEND_MAX],
     buffers: [u16; SEGMENTS_PER_SEND_MAX],
     count: usize,
-    control: SegmentControl,
 }
 
 /// A request that may grow.
@@ -53,6 +57,7 @@ struct Open {
     first: u16,
     socket: u32,
     to: SocketAddr,
+    mark: Option<Mark>,
     segment_bytes: usize,
     /// A shorter packet ends the run.
     is_complete: bool,
@@ -66,15 +71,17 @@ impl Transmits {
             address: [0; ADDRESS_BYTES],
             socket: 0,
             run: None,
+            mark: None,
+            result: 0,
         };
         let run = |_| Run {
             vectors: [empty_vector(); SEGMENTS_PER_SEND_MAX],
             buffers: [0; SEGMENTS_PER_SEND_MAX],
             count: 0,
-            control: SegmentControl::default(),
         };
         Self {
             slots: (0..BUFFERS_PER_WORKER).map(slot).collect(),
+            controls: vec![Control::default(); BUFFERS_PER_WORKER].into_boxed_slice(),
             runs: (0..SEGMENTED_SENDS_MAX).map(run).collect(),
             free_runs: (0..SEGMENTED_SENDS_MAX).collect(),
             open: None,
@@ -82,11 +89,19 @@ impl Transmits {
     }
 
     /// Writes the slot of a buffer; without `to` for a connected socket.
-    fn prepare(&mut self, buffer: u16, socket: u32, to: Option<SocketAddr>, vector: libc::iovec) {
+    fn prepare(
+        &mut self,
+        buffer: u16,
+        socket: u32,
+        to: Option<SocketAddr>,
+        mark: Option<Mark>,
+        vector: libc::iovec,
+    ) {
         let Some(slot) = self.slots.get_mut(usize::from(buffer)) else {
             return;
         };
         slot.socket = socket;
+        slot.mark = mark;
         slot.vector = vector;
         slot.run = None;
         slot.header = super::empty_header();
@@ -97,12 +112,31 @@ impl Transmits {
         }
         slot.header.msg_iov = &raw mut slot.vector;
         slot.header.msg_iovlen = 1;
+        if mark.is_some() {
+            self.write_control(buffer, None);
+        }
+    }
+
+    fn write_control(&mut self, first: u16, segment_bytes: Option<usize>) {
+        let index = usize::from(first);
+        let places = self.slots.get_mut(index).zip(self.controls.get_mut(index));
+        if let Some((slot, control)) = places {
+            slot.header.msg_controllen = control.write(segment_bytes, slot.mark);
+            slot.header.msg_control = ptr::from_mut(control).cast();
+        }
     }
 
     /// Puts a packet behind the open request, if it goes the same way and there is room.
-    fn join(&mut self, buffer: u16, socket: u32, to: SocketAddr, vector: libc::iovec) -> bool {
-        let Some(open) = self.open.as_mut().filter(|open| {
-            let same_way = open.socket == socket && open.to == to;
+    fn join(
+        &mut self,
+        buffer: u16,
+        socket: u32,
+        to: SocketAddr,
+        mark: Option<Mark>,
+        vector: libc::iovec,
+    ) -> bool {
+        let Some(mut open) = self.open.filter(|open| {
+            let same_way = open.socket == socket && open.to == to && open.mark == mark;
             same_way && !open.is_complete && (1..=open.segment_bytes).contains(&vector.iov_len)
         }) else {
             return false;
@@ -116,13 +150,11 @@ impl Transmits {
         let Some(run) = self.runs.get_mut(index) else {
             return false;
         };
-        if slot.run.is_none() {
+        let begins = slot.run.is_none();
+        if begins {
             slot.run = Some(index);
             (run.vectors[0], run.buffers[0], run.count) = (slot.vector, open.first, 1);
-            run.control.set(open.segment_bytes);
             slot.header.msg_iov = run.vectors.as_mut_ptr();
-            slot.header.msg_control = (&raw mut run.control).cast();
-            slot.header.msg_controllen = segments::CONTROL_BYTES;
         }
         let places = run
             .vectors
@@ -135,6 +167,10 @@ impl Transmits {
         run.count += 1;
         slot.header.msg_iovlen = run.count;
         open.is_complete = vector.iov_len < open.segment_bytes;
+        self.open = Some(open);
+        if begins {
+            self.write_control(open.first, Some(open.segment_bytes));
+        }
         true
     }
 
@@ -173,18 +209,20 @@ impl Uring {
             iov_base: start.cast(),
             iov_len: transmit.length,
         };
-        let id = buffer.id();
-        if self.segmentation_offload && self.transmits.join(id, socket, transmit.to, vector) {
+        let (id, to) = (buffer.id(), transmit.to);
+        let mark = self.video_marks.of(transmit);
+        if self.segmentation_offload && self.transmits.join(id, socket, to, mark, vector) {
             return;
         }
         self.push_open_send();
         let peer = self.sockets.get(socket).and_then(|slot| slot.peer);
-        let to = Some(transmit.to).filter(|to| peer != Some(*to));
-        self.transmits.prepare(id, socket, to, vector);
+        let name = Some(to).filter(|to| peer != Some(*to));
+        self.transmits.prepare(id, socket, name, mark, vector);
         self.transmits.open = Some(Open {
             first: id,
             socket,
-            to: transmit.to,
+            to,
+            mark,
             segment_bytes: transmit.length,
             is_complete: false,
         });
@@ -207,9 +245,19 @@ impl Uring {
         };
         // Never waits: what the socket's queue cannot take is lost, like in any full queue.
         let flags = libc::MSG_DONTWAIT.cast_unsigned();
-        let entry = match target {
-            Target::Registered(file) => opcode::SendMsg::new(file, header).flags(flags).build(),
-            Target::Descriptor(fd) => opcode::SendMsg::new(fd, header).flags(flags).build(),
+        let entry = match (target, self.zero_copy) {
+            (Target::Registered(file), false) => {
+                opcode::SendMsg::new(file, header).flags(flags).build()
+            }
+            (Target::Descriptor(fd), false) => {
+                opcode::SendMsg::new(fd, header).flags(flags).build()
+            }
+            (Target::Registered(file), true) => {
+                opcode::SendMsgZc::new(file, header).flags(flags).build()
+            }
+            (Target::Descriptor(fd), true) => {
+                opcode::SendMsgZc::new(fd, header).flags(flags).build()
+            }
         };
         let pushed = self.push(entry, Tag::new(Kind::Send, 0, u32::from(first)));
         self.sends_under_way += usize::from(pushed);
@@ -250,15 +298,23 @@ impl Uring {
         self.buffers.give_back(buffer);
     }
 
-    pub(super) fn handle_sent(&mut self, tag: Tag, result: i32) {
-        self.sends_under_way -= 1;
+    /// One completion; or, for a send without a copy, two: what became of it, and that the kernel
+    /// no longer reads from the buffer.
+    pub(super) fn handle_sent(&mut self, tag: Tag, entry: &cqueue::Entry) {
         let Ok(first) = u16::try_from(tag.index) else {
             return;
         };
-        let Some(slot) = self.transmits.slots.get(usize::from(first)) else {
+        let Some(slot) = self.transmits.slots.get_mut(usize::from(first)) else {
             return;
         };
-        let (socket, is_run) = (slot.socket, slot.run.is_some());
+        if !cqueue::notif(entry.flags()) {
+            self.sends_under_way -= 1;
+            slot.result = entry.result();
+        }
+        if cqueue::more(entry.flags()) {
+            return;
+        }
+        let (socket, is_run, result) = (slot.socket, slot.run.is_some(), slot.result);
         if is_run && cannot_cut(result) {
             self.send_singly(first, socket);
         } else {
@@ -273,6 +329,7 @@ impl Uring {
     /// Sends the packets of a run once more, each by itself.
     fn send_singly(&mut self, first: u16, socket: u32) {
         let slot = self.transmits.slots.get(usize::from(first));
+        let mark = slot.and_then(|slot| slot.mark);
         let named = slot.filter(|slot| !slot.header.msg_name.is_null());
         let to = named.and_then(|slot| address::read(&slot.address));
         let Some(run) = self.transmits.take_run(first) else {
@@ -280,7 +337,7 @@ impl Uring {
         };
         let mut position = 0;
         while let Some((id, vector)) = self.transmits.segment(run, position) {
-            self.transmits.prepare(id, socket, to, vector);
+            self.transmits.prepare(id, socket, to, mark, vector);
             if !self.push_send(id, socket) {
                 self.finish_packet(id, false);
             }
