@@ -16,7 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::flow::Kind;
+use self::moment::Clock;
+use self::peer::Kind;
 use self::table::Table;
 use crate::limits::{COMMAND_QUEUE_LENGTH, PEER_CHANGES_PER_TURN_MAX};
 use crate::link::{Counters, Datagram, Event, FlowId};
@@ -28,6 +29,8 @@ mod feedback;
 mod flow;
 mod ice;
 mod media;
+mod moment;
+mod peer;
 mod reception;
 mod reports;
 mod route;
@@ -65,6 +68,7 @@ pub struct Engine {
     peer_changes: VecDeque<PeerChange>,
     /// Flows whose report is to be written.
     reports_due: VecDeque<u16>,
+    clock: Clock,
     random: u64,
     /// When the next slots are looked at, and which come first; `None` while no flow is open.
     sweep_at: Option<Instant>,
@@ -88,6 +92,7 @@ impl Engine {
         let events = VecDeque::with_capacity(COMMAND_QUEUE_LENGTH);
         let reports_due = VecDeque::with_capacity(config.flows_max);
         Self {
+            clock: Clock::new(config.epoch.0),
             random: config.seed | 1,
             reports_due,
             config,
@@ -138,7 +143,7 @@ impl Engine {
                 if let Some(flow) = self.table.get_mut(*flow) {
                     flow.pending.peer_selected = false;
                     // The latest one counts, if it changed while the event waited.
-                    let selected = flow.browser().and_then(|browser| browser.ice.selected());
+                    let selected = flow.browser().and_then(|browser| browser.ice().selected());
                     *peer = selected.unwrap_or(*peer);
                 }
             }
@@ -172,7 +177,7 @@ impl Engine {
     pub fn outgoing_datagram(&self, now: Instant, datagram: &Datagram) -> Option<Transmit> {
         let browser = self.table.get(datagram.flow)?.browser()?;
         browser
-            .ice
+            .ice()
             .is_validated(now, datagram.peer)
             .then(|| Transmit {
                 socket: SocketId::Browser,
@@ -239,7 +244,7 @@ impl Engine {
     fn browser_slot(&self, now: Instant, source: SocketAddr) -> Option<u16> {
         let slot = self.table.by_source(source)?;
         let browser = self.table.at(slot)?.browser()?;
-        browser.ice.is_validated(now, source).then_some(slot)
+        browser.accepts(self.clock, now, source).then_some(slot)
     }
 
     fn trunk_slot(&self, slot: u16) -> Option<u16> {
@@ -252,12 +257,13 @@ impl Engine {
     fn pass_up(&mut self, slot: u16) -> Result<Verdict, DropReason> {
         let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
         let id = flow.id;
-        let left = &mut flow
-            .browser_mut()
-            .ok_or(DropReason::UnexpectedProtocol)?
-            .dtls_datagrams_left;
-        *left = left.checked_sub(1).ok_or(DropReason::DtlsFlood)?;
-        Ok(Verdict::ToControl(id))
+        let browser = flow.browser_mut();
+        let browser = browser.ok_or(DropReason::UnexpectedProtocol)?;
+        if browser.take_dtls_datagram() {
+            Ok(Verdict::ToControl(id))
+        } else {
+            Err(DropReason::DtlsFlood)
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Instant;
 use crypto::keys::SrtpKeys;
 
 use super::Engine;
-use super::flow::{Browser, Flow, Kind, MEDIA, SrtpContexts, Trunk};
+use super::flow::{Flow, MEDIA, SrtpContexts};
 use super::ice::{CredentialChange, IceAgent};
+use super::peer::{Browser, Kind, Trunk};
 use super::verdict::{PeerChange, SocketId};
-use crate::limits::DTLS_DATAGRAMS_PER_SWEEP_MAX;
 use crate::link::{
     CloseReason, Cname, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow,
     PeerAddresses, RefuseReason, Route,
@@ -62,11 +62,7 @@ impl Engine {
                 {
                     return Err(RefuseReason::FragmentTaken);
                 }
-                Kind::Browser(Box::new(Browser {
-                    ice: IceAgent::new(browser.ice),
-                    contexts: None,
-                    dtls_datagrams_left: DTLS_DATAGRAMS_PER_SWEEP_MAX,
-                }))
+                Kind::Browser(Browser::new(IceAgent::new(browser.ice)))
             }
             FlowKind::Trunk(_) => Kind::Trunk(Trunk::default()),
         };
@@ -107,11 +103,8 @@ impl Engine {
             return Err(RefuseReason::FragmentTaken);
         }
         let browser = self.table.get_mut(id).and_then(Flow::browser_mut);
-        match browser
-            .ok_or(RefuseReason::WrongKind)?
-            .ice
-            .set_credentials(ice)
-        {
+        let browser = browser.ok_or(RefuseReason::WrongKind)?;
+        match browser.change_ice(self.clock, |agent| agent.set_credentials(ice)) {
             CredentialChange::Same | CredentialChange::Restarted(None) => {}
             CredentialChange::Restarted(Some(ended)) => self.table.release_fragment(&ended),
         }
@@ -120,8 +113,10 @@ impl Engine {
 
     fn install_keys(&mut self, id: FlowId, keys: &SrtpKeys) -> Result<(), RefuseReason> {
         let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
-        let browser = flow.browser_mut().ok_or(RefuseReason::WrongKind)?;
-        browser.contexts = Some(SrtpContexts::new(keys).map_err(|_| RefuseReason::BadKeys)?);
+        if !flow.is_browser() {
+            return Err(RefuseReason::WrongKind);
+        }
+        flow.contexts = Some(SrtpContexts::new(keys).map_err(|_| RefuseReason::BadKeys)?);
         Ok(())
     }
 

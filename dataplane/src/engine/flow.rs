@@ -1,17 +1,18 @@
 //! One flow: the media path to one peer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
 
-use super::ice::IceAgent;
+use super::moment::Moment;
+use super::peer::{Browser, Kind};
 use super::reports::PeerClock;
 use super::route::Medium;
 use super::verdict::{DropReason, SocketId};
-use crate::link::{Cname, FlowId, FlowTotals, Media, PeerAddresses};
+use crate::link::{Cname, FlowId, FlowTotals, Media};
 
 /// The media of a flow, in the order of their index.
 pub(super) const MEDIA: [Media; 2] = [Media::Audio, Media::Video];
@@ -19,27 +20,36 @@ pub(super) const MEDIA: [Media; 2] = [Media::Audio, Media::Video];
 /// The video of a flow without any.
 static NO_VIDEO: LazyLock<Medium> = LazyLock::new(Medium::default);
 
-/// One flow.
+/// One flow. A packet touches its first two cache lines, and four of its [`Medium`]: the fields
+/// lie as they are written here, and a test holds them to it.
+#[repr(C, align(64))]
 pub(super) struct Flow {
     pub(super) id: FlowId,
     pub(super) kind: Kind,
-    pub(super) audio: Medium,
-    /// Made by the first route of video: most calls have none.
-    video: Option<Box<Medium>>,
-    pub(super) dropped_packets: u64,
+
+    // The second line.
     pub(super) opened_at: Instant,
     /// When the last authentic packet came.
     pub(super) heard_at: Instant,
+    /// The keys of a browser; `None` before control has them, and towards a trunk.
+    pub(super) contexts: Option<Box<SrtpContexts>>,
+    /// Made by the first route of video: most calls have none.
+    video: Option<Box<Medium>>,
+    pub(super) dropped_packets: u64,
     /// There was one, or a trunk peer was named.
     was_heard: bool,
     /// The present silence has been reported.
     pub(super) silence_reported: bool,
     pub(super) media_started: bool,
     pub(super) pending: Pending,
-    /// When the next report of ours is to be written; `None` before the first.
-    pub(super) report_at: Option<Instant>,
     /// The slot waits in [`Engine::poll_report`](super::Engine::poll_report).
     pub(super) report_is_due: bool,
+
+    pub(super) audio: Medium,
+
+    // What no packet needs.
+    /// When the next report of ours is to be written; `None` before the first.
+    pub(super) report_at: Option<Instant>,
     pub(super) peer_clock: PeerClock,
     /// What the peer is told that our streams belong to.
     pub(super) cname: Cname,
@@ -52,113 +62,13 @@ pub(super) struct Pending {
     pub(super) media_silent: bool,
 }
 
-/// What is on the other end.
-pub(super) enum Kind {
-    /// Boxed, or every trunk flow would have its size.
-    Browser(Box<Browser>),
-    Trunk(Trunk),
-}
-
-/// A WebRTC peer.
-pub(super) struct Browser {
-    pub(super) ice: IceAgent,
-    pub(super) contexts: Option<Box<SrtpContexts>>,
-    /// DTLS datagrams that may still be passed up until the next sweep.
-    pub(super) dtls_datagrams_left: u8,
-}
-
-/// SRTP in both directions.
-pub(super) struct SrtpContexts {
-    pub(super) sender: SrtpSender,
-    pub(super) receiver: SrtpReceiver,
-}
-
-impl SrtpContexts {
-    pub(super) fn new(keys: &SrtpKeys) -> Result<Box<Self>, SrtpError> {
-        let sender = SrtpSender::new(&keys.local)?;
-        let receiver = SrtpReceiver::new(&keys.remote)?;
-        Ok(Box::new(Self { sender, receiver }))
-    }
-}
-
-/// A SIP peer: plain RTP and RTCP.
-#[derive(Default)]
-pub(super) struct Trunk {
-    pub(super) rtp: TrunkPeer,
-    pub(super) rtcp: TrunkPeer,
-}
-
-/// One address of a SIP peer: what it signalled, and what it really sends from (symmetric RTP,
-/// RFC 4961).
-#[derive(Clone, Copy, Default)]
-pub(super) struct TrunkPeer {
-    signalled: Option<SocketAddr>,
-    learned: Option<SocketAddr>,
-}
-
-impl TrunkPeer {
-    fn new(signalled: SocketAddr) -> Self {
-        Self {
-            signalled: Some(signalled),
-            learned: None,
-        }
-    }
-
-    /// May a packet from here be the peer's? The IP address must be the signalled one; once a port
-    /// is learned only that port, or the one that was signalled.
-    pub(super) fn accepts(&self, source: SocketAddr) -> bool {
-        let Some(signalled) = self.signalled else {
-            return false;
-        };
-        let same_ip = signalled.ip().to_canonical() == source.ip().to_canonical();
-        let port = source.port();
-        same_ip
-            && (port == signalled.port() || self.learned.is_none_or(|known| known.port() == port))
-    }
-
-    /// A valid packet came from an accepted source. The first one pins the port; only the
-    /// signalled port itself may still take its place, and then for good: true in that moment.
-    pub(super) fn learn(&mut self, source: SocketAddr) -> bool {
-        debug_assert!(self.accepts(source), "only an accepted source is learned");
-        let before = self.learned.replace(source);
-        before != Some(source) && self.is_final()
-    }
-
-    /// The signalled address has proven itself: nobody else will be accepted.
-    fn is_final(&self) -> bool {
-        self.learned.is_some() && self.learned == self.signalled
-    }
-
-    /// Where to send: what was learned, else what was signalled.
-    pub(super) fn destination(&self) -> Option<SocketAddr> {
-        self.learned
-            .or(self.signalled)
-            .filter(|address| address.port() != 0 && is_host(address.ip()))
-    }
-}
-
-/// False for 0.0.0.0 (an old way to say hold, and this very host to the kernel) and for groups.
-fn is_host(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    !ip.is_unspecified() && !ip.is_multicast()
-}
-
-impl Trunk {
-    /// Takes new signalled addresses; learning begins again. True when a former one was final.
-    pub(super) fn set_peer(&mut self, peer: PeerAddresses) -> bool {
-        let was_final = self.rtp.is_final() || self.rtcp.is_final();
-        self.rtp = TrunkPeer::new(peer.rtp);
-        self.rtcp = TrunkPeer::new(peer.rtcp);
-        was_final
-    }
-}
-
 impl Flow {
     pub(super) fn new(now: Instant, id: FlowId, kind: Kind, cname: Cname) -> Self {
         Self {
             id,
             kind,
             audio: Medium::default(),
+            contexts: None,
             video: None,
             dropped_packets: 0,
             opened_at: now,
@@ -250,14 +160,11 @@ impl Flow {
         packet: &mut [u8],
         protocol: MediaProtocol,
     ) -> Result<usize, DropReason> {
-        let Kind::Browser(browser) = &mut self.kind else {
+        if !self.is_browser() {
             return Ok(packet.len());
-        };
-        let receiver = &mut browser
-            .contexts
-            .as_mut()
-            .ok_or(DropReason::NoKeys)?
-            .receiver;
+        }
+        let contexts = self.contexts.as_mut().ok_or(DropReason::NoKeys)?;
+        let receiver = &mut contexts.receiver;
         match protocol {
             MediaProtocol::Rtp => receiver.unprotect_rtp(packet),
             MediaProtocol::Rtcp => receiver.unprotect_rtcp(packet),
@@ -269,7 +176,7 @@ impl Flow {
     /// address to send to.
     pub(super) fn protect(
         &mut self,
-        now: Instant,
+        now: Moment,
         buffer: &mut [u8],
         length: usize,
         protocol: MediaProtocol,
@@ -277,14 +184,9 @@ impl Flow {
         let slot = self.id.slot;
         match (&mut self.kind, protocol) {
             (Kind::Browser(browser), _) => {
-                let to = browser
-                    .ice
-                    .destination(now)
-                    .ok_or(DropReason::NoDestination)?;
-                let contexts = browser
-                    .contexts
-                    .as_mut()
-                    .ok_or(DropReason::DestinationNoKeys)?;
+                let to = browser.destination(now).ok_or(DropReason::NoDestination)?;
+                let contexts = self.contexts.as_mut();
+                let contexts = contexts.ok_or(DropReason::DestinationNoKeys)?;
                 let protected = match protocol {
                     MediaProtocol::Rtp => contexts.sender.protect_rtp(buffer, length),
                     MediaProtocol::Rtcp => contexts.sender.protect_rtcp(buffer, length),
@@ -301,6 +203,20 @@ impl Flow {
                 Ok((length, SocketId::TrunkRtcp(slot), to))
             }
         }
+    }
+}
+
+/// SRTP in both directions.
+pub(super) struct SrtpContexts {
+    sender: SrtpSender,
+    receiver: SrtpReceiver,
+}
+
+impl SrtpContexts {
+    pub(super) fn new(keys: &SrtpKeys) -> Result<Box<Self>, SrtpError> {
+        let sender = SrtpSender::new(&keys.local)?;
+        let receiver = SrtpReceiver::new(&keys.remote)?;
+        Ok(Box::new(Self { sender, receiver }))
     }
 }
 
@@ -357,3 +273,6 @@ fn send_drop_reason(error: SrtpError) -> DropReason {
         | SrtpError::BadOptions => DropReason::ProtectFailed,
     }
 }
+
+#[cfg(test)]
+mod tests;

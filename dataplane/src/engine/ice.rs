@@ -181,10 +181,10 @@ impl IceAgent {
         }
     }
 
-    /// Where media goes: the nominated address, as long as the peer consents.
-    pub(super) fn destination(&self, now: Instant) -> Option<SocketAddr> {
-        self.selected
-            .filter(|address| self.is_validated(now, *address))
+    /// The nominated address, as long as it is validated, and when it last sent a check.
+    pub(super) fn nominated(&self) -> Option<(SocketAddr, Instant)> {
+        let peer = self.peer(self.selected?)?;
+        Some((peer.address, peer.checked_at))
     }
 
     pub(super) fn selected(&self) -> Option<SocketAddr> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Engine;
-use super::flow::{Flow, Kind, MEDIA, MediaProtocol};
+use super::flow::{Flow, MEDIA, MediaProtocol};
+use super::peer::Kind;
 use super::verdict::{DropReason, PeerChange, SocketId, Transmit, Verdict};
 use crate::link::{Event, FlowId, Media};
 use crate::wire::rtp::{RtpHeader, rewrite};
@@ -33,8 +34,12 @@ impl Engine {
             .table
             .get_mut(departure.to)
             .ok_or(DropReason::NoDestination)?;
-        let (length, socket, to) =
-            flow.protect(now, buffer, departure.length, MediaProtocol::Rtp)?;
+        let (length, socket, to) = flow.protect(
+            self.clock.moment(now),
+            buffer,
+            departure.length,
+            MediaProtocol::Rtp,
+        )?;
         let Departure {
             ssrc,
             timestamp,

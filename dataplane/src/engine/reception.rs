@@ -26,32 +26,40 @@ pub(super) struct SourceClock {
 
 /// What arrived of one medium (RFC 3550 appendix A).
 #[derive(Default)]
+#[repr(C, align(64))]
 pub(super) struct Reception {
     /// The present source; its packets were authentic.
     pub(super) ssrc: Option<u32>,
-    /// Sequence numbers of the present numbering, the highest extended by its cycles.
-    base_sequence: u16,
+    /// The highest sequence number of the present numbering, extended by its cycles.
     highest_sequence: i64,
-    /// Packets expected in earlier numberings.
-    expected_before: i64,
     packets: u64,
     bytes: u64,
+    /// Arrival minus RTP timestamp of the last frame, and that timestamp.
+    transit: Option<(u32, u32)>,
+    /// In sixteenths of an RTP clock tick.
+    jitter_sixteenths: u32,
+    clock_hz: u32,
+    /// When the last packet came, in milliseconds after the flow was opened: up to 49 days.
+    last_at_ms: u32,
+
+    // From here on only for reports and a new numbering.
+    /// The first sequence number of the present numbering.
+    base_sequence: u16,
+    /// Packets expected in earlier numberings.
+    expected_before: i64,
     /// Packets of earlier numberings.
     packets_before: u64,
     /// Packets of the present numbering, expected and received, when the last report was written.
     reported: (i64, i64),
     /// What the source said last of its clocks.
     source_clock: Option<SourceClock>,
-    /// When the last packet came, in milliseconds after the flow was opened: up to 49 days.
-    last_at_ms: u32,
-    /// Arrival minus RTP timestamp of the last frame, and that timestamp.
-    transit: Option<(u32, u32)>,
-    /// In sixteenths of an RTP clock tick.
-    jitter_sixteenths: u32,
-    clock_hz: u32,
 }
 
 impl Reception {
+    /// What a packet touches.
+    #[cfg(test)]
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Self, base_sequence);
+
     /// Takes in one authentic packet, `since_open` after the flow was opened.
     pub(super) fn observe(&mut self, header: &RtpHeader, since_open: Duration, clock_hz: u32) {
         self.last_at_ms = u32::try_from(since_open.as_millis()).unwrap_or(u32::MAX);

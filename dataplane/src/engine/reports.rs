@@ -101,7 +101,7 @@ impl Engine {
         flow.report_at = Some(now + interval);
         flow.report_is_due = false;
         let length = compose(flow, own_ssrc, ntp, times, buffer)?;
-        let sent = flow.protect(now, buffer, length, MediaProtocol::Rtcp);
+        let sent = flow.protect(self.clock.moment(now), buffer, length, MediaProtocol::Rtcp);
         // Without keys, or without a destination: the next one may go.
         let (length, socket, to) = sent.ok()?;
         Some(Transmit {

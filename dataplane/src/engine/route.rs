@@ -29,8 +29,10 @@ impl KnownRoute {
     }
 }
 
-/// One medium of one flow.
+/// One medium of one flow. A packet that arrives touches one cache line of each of the first three,
+/// one that leaves the first line of the last.
 #[derive(Default)]
+#[repr(C, align(64))]
 pub(super) struct Medium {
     /// Where what arrives goes. Kept during hold, so that the medium is still recognised.
     route: Option<KnownRoute>,
@@ -38,8 +40,8 @@ pub(super) struct Medium {
     is_forwarding: bool,
     /// The flow whose medium is sent to this one's peer: reports from here are about it.
     pub(super) sender: Option<FlowId>,
-    pub(super) reception: Reception,
     pub(super) rewrite: Rewrite,
+    pub(super) reception: Reception,
     /// What is sent of the medium to this one's peer.
     pub(super) sending: Sending,
 }
@@ -88,6 +90,7 @@ impl Medium {
 /// Keeps what leaves one continuous stream, whatever its source does, and lets no sequence number
 /// leave twice: with SRTP behind it, that would be the same key stream for two packets.
 #[derive(Default)]
+#[repr(align(64))]
 pub(super) struct Rewrite {
     sequence_offset: u16,
     timestamp_offset: u32,

@@ -83,7 +83,8 @@ impl Engine {
         if let (Some(place), Some(head)) = (buffer.get_mut(..head_bytes), head.get(..head_bytes)) {
             place.copy_from_slice(head);
         }
-        let (length, socket, to) = flow.protect(now, buffer, total, MediaProtocol::Rtcp)?;
+        let (length, socket, to) =
+            flow.protect(self.clock.moment(now), buffer, total, MediaProtocol::Rtcp)?;
         Ok(Verdict::Forward(Transmit {
             socket,
             to,

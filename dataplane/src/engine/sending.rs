@@ -9,14 +9,17 @@ use crate::wire::rtcp::{ReportBlock, SenderInfo};
 
 /// What is sent of one medium to a peer (the sender's side of RFC 3550 section 6.4).
 #[derive(Default)]
+#[repr(C, align(64))]
 pub(super) struct Sending {
     packets: u64,
     bytes: u64,
-    clock_hz: u32,
-    /// The name of the stream that is to come.
-    prepared: Option<u32>,
     /// The stream of the last packet; `None` before the first.
     stream: Option<Stream>,
+
+    // From here on only for reports.
+    /// The name of the stream that is to come.
+    prepared: Option<u32>,
+    clock_hz: u32,
     remote: Remote,
 }
 
@@ -42,6 +45,10 @@ struct Remote {
 }
 
 impl Sending {
+    /// What a packet touches.
+    #[cfg(test)]
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Self, prepared);
+
     /// A route leads here: what its packets will be like.
     pub(super) fn prepare(&mut self, ssrc: u32, clock_hz: u32) {
         self.prepared = Some(ssrc);

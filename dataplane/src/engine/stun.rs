@@ -57,7 +57,7 @@ impl Engine {
         let browser = self.table.at(slot).and_then(|flow| flow.browser());
         let generation = browser
             .ok_or(DropReason::StunUnknownUser)?
-            .ice
+            .ice()
             .authenticate(request)?;
         let error = if !request.unknown.is_empty() {
             Some(ErrorAnswer::UnknownAttribute(request.unknown))
@@ -89,13 +89,16 @@ impl Engine {
         let id = flow.id;
         flow.heard(now);
         let already_pending = flow.pending.peer_selected;
-        let ice = &mut flow.browser_mut().ok_or(DropReason::StunUnknownUser)?.ice;
-        let evicted = ice.validate(now, source);
-        let selected = check.nominates && ice.select(source);
-        let ended = match check.generation {
-            Generation::Current => ice.end_previous(),
-            Generation::Previous => None,
-        };
+        let browser = flow.browser_mut().ok_or(DropReason::StunUnknownUser)?;
+        let (evicted, selected, ended) = browser.change_ice(self.clock, |ice| {
+            let evicted = ice.validate(now, source);
+            let selected = check.nominates && ice.select(source);
+            let ended = match check.generation {
+                Generation::Current => ice.end_previous(),
+                Generation::Previous => None,
+            };
+            (evicted, selected, ended)
+        });
         flow.pending.peer_selected |= selected;
         if selected && !already_pending {
             self.events.push_back(Event::PeerSelected {
@@ -136,13 +139,13 @@ impl Engine {
             return Ok(());
         };
         let is_held = browser
-            .ice
+            .ice()
             .checked_at(source)
             .is_some_and(|at| now.saturating_duration_since(at) < ADDRESS_HELD_FOR);
         if is_held {
             return Err(DropReason::UnknownSource);
         }
-        browser.ice.forget(source);
+        browser.change_ice(self.clock, |ice| ice.forget(source));
         Ok(())
     }
 
@@ -154,7 +157,7 @@ impl Engine {
         check: &Check,
     ) -> Result<usize, DropReason> {
         let browser = self.table.at(slot).and_then(|flow| flow.browser());
-        let ice = &browser.ok_or(DropReason::StunUnknownUser)?.ice;
+        let ice = browser.ok_or(DropReason::StunUnknownUser)?.ice();
         // `end_previous` has run: a check with the current credentials is answered with them.
         let password = ice.password(check.generation).as_bytes();
         match &check.error {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use crate::limits::{DTLS_DATAGRAMS_PER_SWEEP_MAX, SWEEP_PERIOD, SWEEP_SLOTS_MAX};
+use crate::limits::{SWEEP_PERIOD, SWEEP_SLOTS_MAX};
 use crate::link::Event;
 
 impl Engine {
@@ -45,7 +45,7 @@ impl Engine {
             return;
         };
         if let Some(browser) = flow.browser_mut() {
-            browser.dtls_datagrams_left = DTLS_DATAGRAMS_PER_SWEEP_MAX;
+            browser.allow_dtls_datagrams();
         }
         let silent_for = now.saturating_duration_since(flow.heard_at);
         if flow.is_expected() && silent_for >= self.config.silent_after && !flow.silence_reported {
@@ -62,7 +62,7 @@ impl Engine {
             .table
             .at_mut(slot)
             .and_then(|flow| flow.browser_mut())
-            .and_then(|browser| browser.ice.expire(now))
+            .and_then(|browser| browser.change_ice(self.clock, |ice| ice.expire(now)))
         {
             self.table.release_source(address);
         }

@@ -69,10 +69,10 @@ impl Table {
         let flow = self.slots.get_mut(usize::from(id.slot))?.take()?;
         self.open_count -= 1;
         if let Some(browser) = flow.browser() {
-            for fragment in browser.ice.fragments() {
+            for fragment in browser.ice().fragments() {
                 self.release_fragment(&fragment);
             }
-            for address in browser.ice.addresses() {
+            for address in browser.ice().addresses() {
                 self.release_source(address);
             }
         }
