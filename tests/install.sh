@@ -39,6 +39,7 @@ if [ "${1:-test}" = bench ]; then
     lacks sysctl procps
     lacks taskset util-linux
     lacks strace strace
+    lacks ethtool ethtool
     lacks kamailio kamailio
     ls /usr/lib/*/kamailio/modules/websocket.so >/dev/null 2>&1 ||
         packages="$packages kamailio-websocket-modules"

@@ -84,6 +84,10 @@ pub(crate) struct Place {
     /// generator's and the target's. They are lent to namespaces and come back.
     #[arg(long, value_name = "GENERATOR,TARGET", conflicts_with = "loopback")]
     pub(crate) interfaces: Option<String>,
+    /// The target's interface puts runs of equal datagrams together (generic receive offload), for
+    /// sockets that take them whole; needs `ethtool`.
+    #[arg(long, conflicts_with = "loopback")]
+    pub(crate) receive_offload: bool,
 }
 
 impl MediaArguments {
@@ -127,7 +131,10 @@ impl Site {
                 let split = pair.split_once(',');
                 split.ok_or("--interfaces takes two names with a comma between them")
             });
-            Some(Network::make(interfaces.transpose()?)?)
+            Some(Network::make(
+                interfaces.transpose()?,
+                place.receive_offload,
+            )?)
         };
         let wire = match &network {
             Some(network) => {

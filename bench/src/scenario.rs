@@ -176,6 +176,8 @@ pub(crate) enum Target {
     Reflector,
     /// The same through io_uring.
     UringReflector,
+    /// The loop with UDP receive and segmentation offload (`--receive-offload`).
+    WholeReflector,
 }
 
 impl Target {
@@ -185,6 +187,7 @@ impl Target {
             Self::Rtpengine => "rtpengine",
             Self::Reflector => "reflector",
             Self::UringReflector => "uring-reflector",
+            Self::WholeReflector => "whole-reflector",
         }
     }
 

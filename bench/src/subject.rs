@@ -130,6 +130,7 @@ pub(crate) fn serve(arguments: &SubjectArguments) -> Result<(), Failure> {
         Target::Ringway => Box::new(ringway::Ringway::start(arguments)?),
         Target::Rtpengine => Box::new(rtpengine::Rtpengine::start(arguments)?),
         Target::Reflector => Box::new(Reflecting::start(arguments, reflector::by_batches)?),
+        Target::WholeReflector => Box::new(Reflecting::start(arguments, reflector::by_runs)?),
         Target::UringReflector => Box::new(Reflecting::start(arguments, reflector::by_ring)?),
     };
     println!("{}", serde_json::to_string(&Reply::Ready)?);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::thread::JoinHandle;
 
 use dataplane::io::affinity;
-use dataplane::io::reflector::{Reflector, UringReflector};
+use dataplane::io::reflector::{Reflector, UringReflector, WholeReflector};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
@@ -86,6 +86,14 @@ fn worker(
 pub(super) fn by_batches(socket: UdpSocket) -> io::Result<()> {
     let mut reflector = Reflector::default();
     // An error is that of one datagram (ICMP); the next turn goes on.
+    loop {
+        let _lost = reflector.turn(&socket);
+    }
+}
+
+/// By the same, whole runs at a time.
+pub(super) fn by_runs(socket: UdpSocket) -> io::Result<()> {
+    let mut reflector = WholeReflector::new(&socket)?;
     loop {
         let _lost = reflector.turn(&socket);
     }

@@ -7,12 +7,14 @@
 )]
 
 mod uring;
+mod whole;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 pub use self::uring::UringReflector;
+pub use self::whole::WholeReflector;
 
 use super::address::ADDRESS_BYTES;
 use super::batch::{empty_header, empty_vector};
@@ -92,6 +94,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::io::control::Control;
 
     /// Two datagrams come back, each to who sent it, after at most so many turns.
     fn sends_every_datagram_back_to_its_own_sender(to: SocketAddr, turns: impl FnOnce()) {
@@ -115,6 +118,36 @@ mod tests {
         sends_every_datagram_back_to_its_own_sender(socket.local_addr().unwrap(), || {
             Reflector::default().turn(&socket).unwrap();
         });
+    }
+
+    #[test]
+    fn runs_come_back_whole_or_cut_as_they_came() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut reflector = WholeReflector::new(&socket).unwrap();
+        let to = socket.local_addr().unwrap();
+        sends_every_datagram_back_to_its_own_sender(to, || {
+            reflector.turn(&socket).unwrap();
+        });
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.connect(to).unwrap();
+        let patience = Some(Duration::from_secs(20));
+        sender.set_read_timeout(patience).unwrap();
+        // A run of three, as one datagram on the loopback interface.
+        let (mut control, run) = (Control::default(), [7_u8; 250]);
+        let mut vector = empty_vector();
+        (vector.iov_base, vector.iov_len) = (run.as_ptr().cast_mut().cast(), run.len());
+        let mut header = empty_header().msg_hdr;
+        (header.msg_iov, header.msg_iovlen) = (&raw mut vector, 1);
+        header.msg_controllen = control.write(Some(100), None);
+        header.msg_control = (&raw mut control).cast();
+        // SAFETY: the header points to live memory of the lengths it tells.
+        let sent = unsafe { libc::sendmsg(sender.as_raw_fd(), &raw const header, 0) };
+        assert_eq!(sent, 250);
+        reflector.turn(&socket).unwrap();
+        let mut buffer = [0; 300];
+        for expected in [100, 100, 50] {
+            assert_eq!(sender.recv(&mut buffer).unwrap(), expected);
+        }
     }
 
     #[test]
