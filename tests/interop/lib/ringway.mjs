@@ -1,4 +1,4 @@
-// The gateway under test: the release binary, in a namespace.
+// The gateway under test, in a namespace.
 
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { DOMAIN, PORTS } from './kamailio.mjs';
 import { ADDRESS } from './namespaces.mjs';
 import { start } from './process.mjs';
 
-const BUILT = fileURLToPath(new URL('../../../target/release/ringway', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../target/debug/ringway', import.meta.url));
 
 /** Address of the web phone that {@link gateway} serves. */
 export const PHONE = `https://${ADDRESS.edgeToBrowser}:8443/`;
