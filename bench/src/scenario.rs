@@ -45,7 +45,7 @@ pub(crate) struct Scenario {
     #[arg(long)]
     pub(crate) share_cores: bool,
     /// How ringway sets up sockets and buffers, where not by default: `no-huge-pages`,
-    /// `no-segmentation`, `no-connect`, `no-register`, `zero-copy`,
+    /// `no-segmentation`, `no-receive-offload`, `no-connect`, `no-register`, `zero-copy`,
     /// `busy-poll-us=N`, several with `+` between them.
     #[arg(long, default_value = DEFAULT_IO)]
     pub(crate) io: String,
@@ -65,6 +65,7 @@ pub(crate) fn read_io(text: &str) -> Result<IoConfig, Failure> {
             (DEFAULT_IO, "") => {}
             ("no-huge-pages", "") => io.huge_pages = false,
             ("no-segmentation", "") => io.segmentation_offload = false,
+            ("no-receive-offload", "") => io.receive_offload = false,
             ("no-connect", "") => io.connect_trunks = false,
             ("no-register", "") => io.register_trunks = false,
             ("zero-copy", "") => io.zero_copy = true,

@@ -134,6 +134,9 @@ pub struct IoConfig {
     /// Runs of packets of one length to one peer (video frames) go to the kernel as one (UDP
     /// generic segmentation offload).
     pub segmentation_offload: bool,
+    /// Runs of packets of one length from one browser (video frames) come from the kernel as one (UDP
+    /// generic receive offload). Only with io_uring.
+    pub receive_offload: bool,
     /// Sockets of trunk peers that have proven themselves are connected: the kernel then looks up
     /// the route once, and drops what strangers send.
     pub connect_trunks: bool,
@@ -165,6 +168,7 @@ impl Default for IoConfig {
             busy_poll: None,
             huge_pages: true,
             segmentation_offload: true,
+            receive_offload: true,
             connect_trunks: true,
             register_trunks: true,
             zero_copy: false,

@@ -40,7 +40,8 @@ pub const FULL_EVENTS_RETRY_AFTER: Duration = Duration::from_millis(1);
 /// handshakes. The queue is shared by all flows of a worker, and nobody may fill it alone.
 pub const DTLS_DATAGRAMS_PER_SWEEP_MAX: u8 = 64;
 
-/// Received packets handled in one turn of a worker.
+/// Received packets handled in one turn of a worker. (A run of several that begins below it is taken
+/// whole.)
 pub const PACKETS_PER_TURN_MAX: usize = 256;
 /// Of these, what one trunk socket may deliver before the next one is looked at.
 pub const PACKETS_PER_SOCKET_MAX: usize = 32;
@@ -61,6 +62,17 @@ pub const BUFFER_BYTES: usize = 2048;
 pub const BUFFERS_PER_WORKER: usize = 4096;
 /// Of these, kept out of the kernel's reach for datagrams that control sends.
 pub const SPARE_BUFFERS_PER_WORKER: usize = 128;
+/// Buffers for runs of datagrams that come as one (UDP receive offload): enough that the kernel need
+/// not stop between two turns.
+pub const RUNS_PER_WORKER: usize = 512;
+/// Room for the longest run, one datagram of 65 507 bytes, with its receive header. An odd number of
+/// cache lines: the beginnings of short ones, which most are, shall not fight for the same places.
+pub const RUN_BYTES: usize = 65_536 + 33 * 64;
+/// Datagrams in one run. Linux puts 64 together; a sender on the same machine may send 128 as one.
+pub const SEGMENTS_PER_RUN_MAX: usize = 128;
+/// Spare buffers that datagrams out of runs are copied into: those of one turn, and those of the one
+/// before, which are still being sent. Beyond it they are dropped.
+pub const RUN_COPIES_MAX: usize = 2 * (PACKETS_PER_TURN_MAX + SEGMENTS_PER_RUN_MAX);
 /// Buffers that must be back with the kernel before a receive that ran out of them is armed again:
 /// a few at a time would only end it again at once.
 pub const BUFFERS_TO_REARM_MIN: usize = 64;
@@ -116,6 +128,7 @@ const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
 const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
+const _: () = assert!(RUNS_PER_WORKER.is_power_of_two() && RUNS_PER_WORKER > BUFFERS_TO_REARM_MIN);
 const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX + REPORTS_PER_TURN_MAX);
 // RFC 3550 section 6.3.1: the interval is the longer one of the minimum and of what both sides'
 // reports take of 5 % of the bandwidth. At 32 kbit/s of audio and 100 kbit/s of video, headers
@@ -124,5 +137,6 @@ const _: () = assert!(2 * REPORT_BYTES_MAX as u64 * 8 * 20 <= 32_000 * REPORT_IN
 const _: () =
     assert!(2 * REPORT_BYTES_MAX as u64 * 8 * 20 <= 100_000 * REPORT_INTERVAL_VIDEO.as_secs());
 const _: () = assert!(
-    SPARE_BUFFERS_PER_WORKER + PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN <= BUFFERS_PER_WORKER
+    SPARE_BUFFERS_PER_WORKER + RUN_COPIES_MAX + PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN
+        <= BUFFERS_PER_WORKER / 2
 );

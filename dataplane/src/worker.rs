@@ -82,6 +82,9 @@ impl Worker {
             self.engine.handle_timeout(now);
             self.send_reports(now);
             self.publish_events();
+            for _ in 0..self.io.take_receive_failures() {
+                self.end.counters().count_drop(DropReason::NoBuffer);
+            }
             for _ in 0..self.io.take_send_failures() {
                 self.end.counters().count_drop(DropReason::SendFailed);
             }

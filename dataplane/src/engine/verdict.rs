@@ -123,6 +123,8 @@ drop_reasons! {
     DtlsFlood => "dtls_flood",
     /// The queue of DTLS datagrams to control is full.
     ControlQueueFull => "control_queue_full",
+    /// No buffer was free to take it.
+    NoBuffer => "no_buffer",
     /// The send queue was full, or the kernel refused the packet.
     SendFailed => "send_failed",
 }

@@ -119,6 +119,11 @@ impl Backend {
         each!(self, io => io.assert_conserved());
     }
 
+    /// Packets that found no buffer since the last call.
+    pub(crate) fn take_receive_failures(&mut self) -> u64 {
+        each!(self, io => io.take_receive_failures())
+    }
+
     /// Sends that failed since the last call.
     pub(crate) fn take_send_failures(&mut self) -> u64 {
         each!(self, io => io.take_send_failures())

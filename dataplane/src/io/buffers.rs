@@ -16,31 +16,19 @@
 
 #![expect(unsafe_code, reason = "memory that is shared with the kernel")]
 
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::{io, ptr, slice};
+pub(super) mod map;
 
-use io_uring::types::BufRingEntry;
+use std::io;
+use std::slice;
 
+use self::map::{Layout, Map};
 use crate::limits::{BUFFER_BYTES, BUFFERS_PER_WORKER};
 
-/// Entries of the ring: every buffer has room in it.
-const RING_ENTRIES: u16 = {
-    assert!(BUFFERS_PER_WORKER <= 1 << 15);
-    #[expect(clippy::cast_possible_truncation, reason = "at most 2^15, asserted")]
-    let entries = BUFFERS_PER_WORKER as u16;
-    entries
-};
-const RING_BYTES: usize = BUFFERS_PER_WORKER * size_of::<BufRingEntry>();
-/// Whole huge pages, so that the map fits into them.
-const MAP_BYTES: usize =
-    (RING_BYTES + BUFFERS_PER_WORKER * BUFFER_BYTES).next_multiple_of(HUGE_PAGE_BYTES);
-/// Of x86-64, and of AArch64 with pages of 4 KiB.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
-const ENTRY_BYTES: u32 = {
-    assert!(BUFFER_BYTES <= 1 << 16);
-    #[expect(clippy::cast_possible_truncation, reason = "at most 2^16, asserted")]
-    let bytes = BUFFER_BYTES as u32;
-    bytes
+const LAYOUT: Layout = {
+    assert!(BUFFERS_PER_WORKER <= 1 << 15 && BUFFER_BYTES <= 1 << 16);
+    #[expect(clippy::cast_possible_truncation, reason = "asserted")]
+    let (count, bytes) = (BUFFERS_PER_WORKER as u16, BUFFER_BYTES as u32);
+    Layout { count, bytes }
 };
 
 /// A buffer that the worker handles. There is one token per buffer, so holding it is the right to
@@ -70,44 +58,42 @@ enum Place {
 }
 
 pub(super) struct Buffers {
-    /// The map: the ring's entries, then the buffers.
-    map: *mut u8,
-    /// Of the ring, counting on and on; published by [`commit`](Self::commit).
-    tail: u16,
+    map: Map,
     places: Box<[Place]>,
     spares: Vec<u16>,
     spares_max: usize,
     with_kernel: usize,
     handled: usize,
     in_flight: usize,
-    /// Set when the kernel may still write into a buffer: then the map must outlive us.
-    pub(super) leak: bool,
 }
 
 impl Buffers {
     /// Maps the memory and puts all buffers into the ring, but for `spares_max` spares.
     pub(super) fn new(spares_max: usize, huge_pages: bool) -> io::Result<Self> {
         let mut buffers = Self {
-            map: map(huge_pages)?,
-            tail: 0,
+            map: Map::new(LAYOUT, huge_pages)?,
             places: vec![Place::Handled; BUFFERS_PER_WORKER].into_boxed_slice(),
             spares: Vec::with_capacity(spares_max),
             spares_max,
             with_kernel: 0,
             handled: BUFFERS_PER_WORKER,
             in_flight: 0,
-            leak: false,
         };
-        for id in 0..RING_ENTRIES {
+        for id in 0..LAYOUT.count {
             buffers.give_back(Buffer { id });
         }
         buffers.commit();
         Ok(buffers)
     }
 
+    /// Set when the kernel may still write into a buffer: then the map must outlive us.
+    pub(super) fn set_leak(&mut self, leak: bool) {
+        self.map.leak = leak;
+    }
+
     /// For `register_buf_ring`: address and number of entries.
     pub(super) fn ring(&self) -> (u64, u16) {
-        (self.map.addr() as u64, RING_ENTRIES)
+        self.map.ring()
     }
 
     /// The kernel has put a packet into this buffer.
@@ -127,7 +113,7 @@ impl Buffers {
         self.move_to(buffer.id, Place::Handled, Place::Kernel);
         self.handled -= 1;
         self.with_kernel += 1;
-        self.address(buffer.id)
+        self.map.address(buffer.id)
     }
 
     /// A buffer for a datagram of our own; `None` while all spares are being sent.
@@ -149,12 +135,7 @@ impl Buffers {
         }
         self.with_kernel += 1;
         self.move_to(id, Place::Handled, Place::Kernel);
-        let address = self.address(id).addr() as u64;
-        let entry = self.entry(self.tail);
-        entry.set_addr(address);
-        entry.set_len(ENTRY_BYTES);
-        entry.set_bid(id);
-        self.tail = self.tail.wrapping_add(1);
+        self.map.offer(id);
     }
 
     /// The kernel sends from the buffer until [`sent`](Self::sent). Returns where it lies.
@@ -162,7 +143,7 @@ impl Buffers {
         self.move_to(buffer.id, Place::Handled, Place::InFlight);
         self.handled -= 1;
         self.in_flight += 1;
-        self.address(buffer.id)
+        self.map.address(buffer.id)
     }
 
     /// The kernel has sent it (or failed to).
@@ -181,24 +162,19 @@ impl Buffers {
         debug_assert_eq!(self.places.get(buffer.index()), Some(&Place::Handled));
         // SAFETY: the address is that of BUFFER_BYTES mapped bytes, and by the token neither the
         // kernel nor a mutable slice has them.
-        unsafe { slice::from_raw_parts(self.address(buffer.id), BUFFER_BYTES) }
+        unsafe { slice::from_raw_parts(self.map.address(buffer.id), BUFFER_BYTES) }
     }
 
     /// The whole buffer, to write.
     pub(super) fn bytes_mut(&mut self, buffer: &mut Buffer) -> &mut [u8] {
         debug_assert_eq!(self.places.get(buffer.index()), Some(&Place::Handled));
         // SAFETY: as in `bytes`; `self` and the token are borrowed mutably, so nobody else reads.
-        unsafe { slice::from_raw_parts_mut(self.address(buffer.id), BUFFER_BYTES) }
+        unsafe { slice::from_raw_parts_mut(self.map.address(buffer.id), BUFFER_BYTES) }
     }
 
     /// Shows the kernel what was given back.
     pub(super) fn commit(&self) {
-        // SAFETY: the map begins with the ring's first entry, aligned to a page.
-        let tail = unsafe { BufRingEntry::tail(self.map.cast::<BufRingEntry>()) };
-        // SAFETY: the field is in the map for as long as `self` lives, aligned, and only written
-        // by this thread; the kernel reads it atomically.
-        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
-        tail.store(self.tail, Ordering::Release);
+        self.map.commit();
     }
 
     /// Buffers that the kernel can receive into.
@@ -226,60 +202,6 @@ impl Buffers {
             *place = to;
         }
     }
-
-    fn address(&self, id: u16) -> *mut u8 {
-        debug_assert!(id < RING_ENTRIES);
-        // SAFETY: every id that gets here passed `move_to`, so it is below BUFFERS_PER_WORKER and
-        // the result lies in the map.
-        unsafe { self.map.add(RING_BYTES + usize::from(id) * BUFFER_BYTES) }
-    }
-
-    fn entry(&mut self, position: u16) -> &mut BufRingEntry {
-        let index = usize::from(position & (RING_ENTRIES - 1));
-        // SAFETY: the index is below the number of entries with which the map begins.
-        let entry = unsafe { self.map.cast::<BufRingEntry>().add(index) };
-        // SAFETY: aligned, inside the map, initialised (zeroed by mmap). The kernel only reads
-        // entries below the tail, and there is room for every buffer: it is not reading this one.
-        unsafe { &mut *entry }
-    }
-}
-
-/// Memory for all buffers, in huge pages if that is wanted and the system has them.
-fn map(huge_pages: bool) -> io::Result<*mut u8> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    if huge_pages {
-        let flags = flags | libc::MAP_HUGETLB | libc::MAP_POPULATE;
-        // SAFETY: a new anonymous map touches no memory that anybody has.
-        let map = unsafe { libc::mmap(ptr::null_mut(), MAP_BYTES, protection, flags, -1, 0) };
-        if map != libc::MAP_FAILED {
-            return Ok(map.cast());
-        }
-    }
-    // SAFETY: as above.
-    let map = unsafe { libc::mmap(ptr::null_mut(), MAP_BYTES, protection, flags, -1, 0) };
-    if map == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    if huge_pages {
-        // Transparent ones, where the kernel has them; it does no harm where not.
-        // SAFETY: the map is ours, and the advice changes no contents.
-        unsafe { libc::madvise(map, MAP_BYTES, libc::MADV_HUGEPAGE) };
-    }
-    // Else the first packets would wait for pages.
-    // SAFETY: the map is ours and writable; kernels before 5.14 refuse, and give pages later.
-    unsafe { libc::madvise(map, MAP_BYTES, libc::MADV_POPULATE_WRITE) };
-    Ok(map.cast())
-}
-
-impl Drop for Buffers {
-    fn drop(&mut self) {
-        if self.leak {
-            return;
-        }
-        // SAFETY: the map was made with this length, and nobody uses it any more.
-        unsafe { libc::munmap(self.map.cast(), MAP_BYTES) };
-    }
 }
 
 #[cfg(test)]
@@ -295,7 +217,7 @@ mod tests {
             buffers.with_kernel(),
             BUFFERS_PER_WORKER - SPARE_BUFFERS_PER_WORKER
         );
-        let id = RING_ENTRIES - 1;
+        let id = LAYOUT.count - 1;
         let mut buffer = buffers.received(id);
         buffers.bytes_mut(&mut buffer).fill(7);
         assert_eq!(buffers.bytes(&buffer).len(), BUFFER_BYTES);
@@ -325,8 +247,8 @@ mod tests {
     #[should_panic(expected = "is not Kernel")]
     fn a_buffer_that_the_kernel_does_not_have_is_refused() {
         let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, true).unwrap();
-        let first = buffers.received(RING_ENTRIES - 1);
-        let second = buffers.received(RING_ENTRIES - 1);
+        let first = buffers.received(LAYOUT.count - 1);
+        let second = buffers.received(LAYOUT.count - 1);
         drop((first, second));
     }
 }

@@ -10,7 +10,7 @@ use crate::config::IoConfig;
 use crate::engine::{SocketId, Transmit};
 
 /// `struct cmsghdr` and a value, with their padding.
-const MESSAGE_BYTES: usize = 24;
+pub(super) const MESSAGE_BYTES: usize = 24;
 const HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 /// How many messages a packet can need.
 const MESSAGES_MAX: usize = 2;
@@ -74,6 +74,15 @@ impl Message {
             value,
         }
     }
+}
+
+/// What the kernel says of a run that it hands over as one: how long each datagram is but the last,
+/// which may be shorter. `None` for a single datagram.
+pub(super) fn segment_bytes(control: &[u8]) -> Option<usize> {
+    let word = |at: usize| Some(i32::from_ne_bytes(*control.get(at..)?.first_chunk()?));
+    let kind = (word(8)?, word(12)?);
+    let bytes = word(HEADER_BYTES).filter(|_| kind == (libc::SOL_UDP, libc::UDP_GRO))?;
+    usize::try_from(bytes).ok().filter(|bytes| *bytes > 0)
 }
 
 /// A mark that is not the socket's own: the byte of RFC 2474 section 3.

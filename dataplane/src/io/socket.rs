@@ -75,6 +75,16 @@ pub(crate) fn small_queues(browser: &Socket, address: SocketAddr) -> Vec<StartWa
     small.collect()
 }
 
+/// Lets the kernel hand over runs of datagrams as one; false where it cannot.
+pub(super) fn take_runs(socket: &impl AsFd) -> bool {
+    let (descriptor, on) = (socket.as_fd().as_raw_fd(), 1_i32);
+    let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
+    let (level, name) = (libc::SOL_UDP, libc::UDP_GRO);
+    // SAFETY: pointer and length describe `on`, which outlives the call.
+    let set = unsafe { libc::setsockopt(descriptor, level, name, (&raw const on).cast(), length) };
+    set == 0
+}
+
 /// Fixes the only peer of a UDP socket (`None`: there is none any more), which was `before`.
 /// Returns who it is now; what the kernel refuses leaves it open to all.
 pub(super) fn connect(

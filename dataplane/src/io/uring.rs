@@ -1,7 +1,8 @@
 //! Packets through io_uring: one ring per worker, one system call per turn.
 //!
 //! Each socket has one multishot receive that takes buffers from a ring we share with the kernel
-//! ([`super::buffers`]); a packet is sent from the buffer it arrived in. The ring is made in the
+//! ([`super::buffers`]); a packet is sent from the buffer it arrived in. The socket of all browsers
+//! has a ring of longer buffers, since runs of equal packets come as one ([`runs`]). The ring is made in the
 //! thread that uses it: completions are then only worked on when that thread asks for them
 //! (`DEFER_TASKRUN`), in one go.
 
@@ -12,12 +13,14 @@
 
 mod files;
 mod receive;
+mod runs;
 mod sockets;
 mod tag;
 #[cfg(test)]
 mod tests;
 mod transmit;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -27,20 +30,22 @@ use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use socket2::Socket;
 
 use self::files::Files;
+use self::runs::Runs;
 use self::sockets::{Sockets, State};
 use self::tag::{Kind, Tag};
 use self::transmit::Transmits;
 use super::address::ADDRESS_BYTES;
 use super::backend::BackendParts;
 use super::buffers::Buffers;
-use super::control::VideoMarks;
-use super::place;
+use super::control::{MESSAGE_BYTES, VideoMarks};
+use super::place::{self, BROWSER_INDEX};
 use super::received::{PAYLOAD_OFFSET, Received};
-use super::setup;
+use super::{setup, socket};
 use crate::StartError;
 use crate::engine::{SocketId, Transmit};
 use crate::limits::{
-    BUFFERS_PER_WORKER, DATAGRAMS_PER_TURN_MAX, PACKETS_PER_TURN_MAX, SPARE_BUFFERS_PER_WORKER,
+    BUFFERS_PER_WORKER, DATAGRAMS_PER_TURN_MAX, PACKETS_PER_TURN_MAX, RUN_COPIES_MAX,
+    SEGMENTS_PER_RUN_MAX, SPARE_BUFFERS_PER_WORKER,
 };
 
 /// Requests of one turn without a system call in between: sends, datagrams, a few receives.
@@ -48,25 +53,39 @@ const SUBMISSION_ENTRIES: u32 = 1024;
 /// Each buffer has at most two completions to come, those of a send without a copy: the queue
 /// cannot overflow.
 const COMPLETION_ENTRIES: usize = 2 * BUFFERS_PER_WORKER;
-/// Completions looked at in one turn.
-const COMPLETIONS_PER_TURN_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
+/// Of a turn's packets, what belongs to the socket of all browsers: it carries as much as all others
+/// together.
+const BROWSER_SHARE: usize = PACKETS_PER_TURN_MAX / 2;
 const BUFFER_GROUP: u16 = 0;
+const RUN_GROUP: u16 = 1;
 /// Turns that shutting down may take until the kernel has let go of every buffer.
 const SHUT_DOWN_TURNS_MAX: usize = 200;
 const SHUT_DOWN_TURN_WAIT: Duration = Duration::from_millis(5);
 
-const _: () = assert!(PACKETS_PER_TURN_MAX + DATAGRAMS_PER_TURN_MAX <= SUBMISSION_ENTRIES as usize);
+const _: () = assert!(
+    PACKETS_PER_TURN_MAX + SEGMENTS_PER_RUN_MAX + DATAGRAMS_PER_TURN_MAX
+        <= SUBMISSION_ENTRIES as usize
+);
 
 /// See [`super`] for what each call means.
 pub(crate) struct Uring {
     ring: IoUring,
     buffers: Buffers,
+    /// What the browser socket receives into; `None` without receive offload: then it is `buffers`.
+    runs: Option<Runs>,
     files: Files,
     sockets: Sockets,
     transmits: Transmits,
     /// What each receive asks for: a source address, nothing else.
     receive_header: Box<libc::msghdr>,
+    /// The same, and how a run is to be cut.
+    run_header: Box<libc::msghdr>,
+    /// Completions of this turn that are no packets.
     completions: Vec<cqueue::Entry>,
+    /// Those of receives that wait for their turn, the oldest first: of the browser socket …
+    browser_waiting: VecDeque<cqueue::Entry>,
+    /// … and of all others.
+    trunks_waiting: VecDeque<cqueue::Entry>,
     /// Packets of this turn, the first one last.
     received: Vec<Received>,
     /// Sockets whose receive must be armed or cancelled.
@@ -75,6 +94,7 @@ pub(crate) struct Uring {
     /// There is work left: the next turn must not wait.
     backlog: bool,
     send_failures: u64,
+    receive_failures: u64,
     /// Sends that were pushed, and whose completions were not looked at yet.
     sends_under_way: usize,
     segmentation_offload: bool,
@@ -111,32 +131,41 @@ impl Uring {
         let descriptors = [browser.as_raw_fd(), wake.as_raw_fd()];
         let files = Files::register(&ring, descriptors, flows_max, config.register_trunks)
             .map_err(|source| setup::explain("register files with io_uring", source))?;
-        let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, config.huge_pages)
-            .map_err(|source| setup::explain("map the packet buffers", source))?;
-        let (address, entries) = buffers.ring();
-        // SAFETY: the address is that of `entries` ring entries on a page boundary, and the map
-        // stays until the ring has no request left that could use it.
-        unsafe {
-            ring.submitter()
-                .register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)
+        let takes_runs = config.receive_offload && socket::take_runs(&browser);
+        let copies = if takes_runs { RUN_COPIES_MAX } else { 0 };
+        let unmapped = |source| setup::explain("map the packet buffers", source);
+        let spares = SPARE_BUFFERS_PER_WORKER + copies;
+        let mut buffers = Buffers::new(spares, config.huge_pages).map_err(unmapped)?;
+        register_buffers(&ring, buffers.ring(), BUFFER_GROUP)?;
+        buffers.set_leak(true);
+        let mut runs = None;
+        if takes_runs {
+            let made = runs.insert(Runs::new(config.huge_pages).map_err(unmapped)?);
+            register_buffers(&ring, made.ring(), RUN_GROUP)?;
+            made.set_leak(true);
         }
-        .map_err(|source| setup::explain("register the packet buffers with io_uring", source))?;
-        buffers.leak = true;
         let mut receive_header = Box::new(empty_header());
         receive_header.msg_namelen = libc::socklen_t::try_from(ADDRESS_BYTES).unwrap_or_default();
+        let mut run_header = receive_header.clone();
+        run_header.msg_controllen = MESSAGE_BYTES;
         let mut uring = Self {
             ring,
             buffers,
+            runs,
             files,
             sockets: Sockets::new(flows_max),
             transmits: Transmits::new(),
             receive_header,
-            completions: Vec::with_capacity(COMPLETIONS_PER_TURN_MAX),
-            received: Vec::with_capacity(PACKETS_PER_TURN_MAX),
+            run_header,
+            completions: Vec::with_capacity(COMPLETION_ENTRIES),
+            browser_waiting: VecDeque::with_capacity(COMPLETION_ENTRIES),
+            trunks_waiting: VecDeque::with_capacity(COMPLETION_ENTRIES),
+            received: Vec::with_capacity(PACKETS_PER_TURN_MAX + SEGMENTS_PER_RUN_MAX),
             unattended: Vec::with_capacity(1 + 2 * flows_max),
             wake_armed: false,
             backlog: false,
             send_failures: 0,
+            receive_failures: 0,
             sends_under_way: 0,
             segmentation_offload: config.segmentation_offload,
             zero_copy: config.zero_copy,
@@ -203,6 +232,9 @@ impl Uring {
     pub(crate) fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
         self.push_open_send();
         self.buffers.commit();
+        if let Some(runs) = &self.runs {
+            runs.commit();
+        }
         self.attend();
         self.drain_browser();
         self.enter(wait)?;
@@ -263,6 +295,11 @@ impl Uring {
         self.buffers.assert_conserved();
     }
 
+    /// Packets that found no buffer since the last call.
+    pub(crate) fn take_receive_failures(&mut self) -> u64 {
+        std::mem::take(&mut self.receive_failures)
+    }
+
     /// Sends that failed since the last call.
     pub(crate) fn take_send_failures(&mut self) -> u64 {
         std::mem::take(&mut self.send_failures)
@@ -288,7 +325,10 @@ impl Uring {
             }
             if self.sockets.in_use() == 0 && !self.wake_armed {
                 self.buffers.assert_conserved();
-                self.buffers.leak = false;
+                self.buffers.set_leak(false);
+                if let Some(runs) = &mut self.runs {
+                    runs.set_leak(false);
+                }
                 return self.ring.submitter().unregister_files();
             }
             // Last: a turn would arm it again.
@@ -348,40 +388,82 @@ impl Uring {
         }
     }
 
+    /// What was sent is looked at first, however many packets wait: so buffers come back.
     fn collect(&mut self) -> io::Result<()> {
-        let mut packets = 0;
-        let mut queue = self.ring.completion();
-        while packets < PACKETS_PER_TURN_MAX && self.completions.len() < COMPLETIONS_PER_TURN_MAX {
-            let Some(entry) = queue.next() else { break };
-            packets += usize::from(cqueue::buffer_select(entry.flags()).is_some());
-            self.completions.push(entry);
+        for entry in self.ring.completion() {
+            match Tag::decode(entry.user_data()) {
+                Some(tag) if tag.kind.is_receive() => match tag.index {
+                    BROWSER_INDEX => self.browser_waiting.push_back(entry),
+                    _ => self.trunks_waiting.push_back(entry),
+                },
+                Some(_) | None => self.completions.push(entry),
+            }
         }
-        self.backlog = !queue.is_empty();
-        drop(queue);
         let mut completions = std::mem::take(&mut self.completions);
-        let mut outcome = Ok(());
         for entry in completions.drain(..) {
-            let handled = match Tag::decode(entry.user_data()) {
-                Some(tag) => self.handle_completion(tag, &entry),
-                None => Ok(()),
-            };
-            outcome = outcome.and(handled);
+            if let Some(tag) = Tag::decode(entry.user_data()) {
+                self.handle_completion(tag, &entry);
+            }
         }
         self.completions = completions;
+        // What one half does not need, the other takes.
+        let outcome = self.receive_waiting(|uring| &mut uring.browser_waiting, BROWSER_SHARE);
+        let all = PACKETS_PER_TURN_MAX;
+        let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.trunks_waiting, all));
+        let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.browser_waiting, all));
+        self.backlog = !self.browser_waiting.is_empty() || !self.trunks_waiting.is_empty();
         self.received.reverse();
         outcome
     }
 
-    fn handle_completion(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+    /// Takes in what waits, until the turn has so many packets.
+    fn receive_waiting(
+        &mut self,
+        waiting: impl Fn(&mut Self) -> &mut VecDeque<cqueue::Entry>,
+        packets_max: usize,
+    ) -> io::Result<()> {
+        let mut outcome = Ok(());
+        while self.received.len() < packets_max
+            && let Some(entry) = waiting(self).pop_front()
+        {
+            if let Some(tag) = Tag::decode(entry.user_data()) {
+                outcome = outcome.and(self.handle_reception(tag, &entry));
+            }
+        }
+        outcome
+    }
+
+    fn handle_completion(&mut self, tag: Tag, entry: &cqueue::Entry) {
         match tag.kind {
-            Kind::Receive => return self.handle_receive(tag, entry),
-            Kind::Drain => return self.handle_drain(tag, entry),
             Kind::Send => self.handle_sent(tag, entry),
             Kind::Wake => self.wake_armed &= cqueue::more(entry.flags()),
-            Kind::Cancel => {}
+            Kind::Cancel | Kind::Receive | Kind::Drain => {}
         }
-        Ok(())
     }
+
+    fn handle_reception(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
+        match tag.kind {
+            Kind::Drain => self.handle_drain(tag, entry),
+            Kind::Receive | Kind::Send | Kind::Wake | Kind::Cancel => {
+                self.handle_receive(tag, entry)
+            }
+        }
+    }
+}
+
+/// Lets requests take buffers from a ring.
+fn register_buffers(
+    ring: &IoUring,
+    (address, entries): (u64, u16),
+    group: u16,
+) -> Result<(), StartError> {
+    // SAFETY: the address is that of `entries` ring entries on a page boundary, and the map stays
+    // until the ring has no request left that could use it.
+    unsafe {
+        let submitter = ring.submitter();
+        submitter.register_buf_ring_with_flags(address, entries, group, 0)
+    }
+    .map_err(|source| setup::explain("register the packet buffers with io_uring", source))
 }
 
 /// Tries whether this process can have a ring as we need it: each of the three system calls may be

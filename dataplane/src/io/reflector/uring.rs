@@ -52,7 +52,7 @@ impl UringReflector {
             let submitter = ring.submitter();
             submitter.register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)?;
         }
-        buffers.leak = true;
+        buffers.set_leak(true);
         let mut receive_header = Box::new(uring::empty_header());
         receive_header.msg_namelen = ADDRESS_BYTES_U32;
         let sending = || Sending {

@@ -7,6 +7,7 @@ use std::{io, ptr};
 use crate::io::address::{ADDRESS_BYTES, ADDRESS_BYTES_U32};
 use crate::io::batch::{empty_header, empty_vector};
 use crate::io::control::Control;
+use crate::io::socket;
 
 /// Runs per system call.
 const BATCH_RUNS: usize = 32;
@@ -40,12 +41,7 @@ impl WholeReflector {
     /// # Errors
     /// The kernel cannot (before Linux 5.0).
     pub fn new(socket: &impl AsFd) -> io::Result<Self> {
-        let (fd, on) = (socket.as_fd().as_raw_fd(), 1_i32);
-        let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
-        let (level, name) = (libc::SOL_UDP, libc::UDP_GRO);
-        // SAFETY: pointer and length describe `on`, which outlives the call.
-        let set = unsafe { libc::setsockopt(fd, level, name, (&raw const on).cast(), length) };
-        if set != 0 {
+        if !socket::take_runs(socket) {
             return Err(io::Error::last_os_error());
         }
         Ok(Self {

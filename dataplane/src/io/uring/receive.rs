@@ -7,10 +7,11 @@ use io_uring::{cqueue, opcode, types};
 
 use super::sockets::{State, Target};
 use super::tag::{Kind, Tag};
-use super::{BUFFER_GROUP, Uring};
+use super::{BROWSER_SHARE, BUFFER_GROUP, RUN_GROUP, Uring};
 use crate::engine::SocketId;
 use crate::io::address;
 use crate::io::buffers::Buffer;
+use crate::io::control;
 use crate::io::place::{self, BROWSER_INDEX};
 use crate::io::received::{PAYLOAD_OFFSET, Received};
 use crate::limits::{BUFFERS_TO_REARM_MIN, PACKETS_PER_TURN_MAX};
@@ -49,20 +50,18 @@ impl Uring {
         let tag = Tag::new(Kind::Receive, slot.generation, index);
         match slot.state {
             State::Open if !slot.receiving => {
-                if self.buffers.with_kernel() < BUFFERS_TO_REARM_MIN {
+                if self.buffers_for(index) < BUFFERS_TO_REARM_MIN {
                     return false;
                 }
                 let Some(target) = self.sockets.target(index) else {
                     return true;
                 };
-                let header = &raw const *self.receive_header;
+                let (header, group) = self.receive_into(index);
                 let entry = match target {
                     Target::Registered(file) => {
-                        opcode::RecvMsgMulti::new(file, header, BUFFER_GROUP).build()
+                        opcode::RecvMsgMulti::new(file, header, group).build()
                     }
-                    Target::Descriptor(fd) => {
-                        opcode::RecvMsgMulti::new(fd, header, BUFFER_GROUP).build()
-                    }
+                    Target::Descriptor(fd) => opcode::RecvMsgMulti::new(fd, header, group).build(),
                 };
                 let armed = self.push(entry, tag);
                 self.backlog |= !armed;
@@ -85,24 +84,40 @@ impl Uring {
         }
     }
 
+    /// Buffers that the kernel has for what a socket receives.
+    fn buffers_for(&self, index: u32) -> usize {
+        match &self.runs {
+            Some(runs) if index == BROWSER_INDEX => runs.with_kernel(),
+            Some(_) | None => self.buffers.with_kernel(),
+        }
+    }
+
+    /// What a receive asks for, and the buffers that it takes.
+    fn receive_into(&self, index: u32) -> (*const libc::msghdr, u16) {
+        match &self.runs {
+            Some(_) if index == BROWSER_INDEX => (&raw const *self.run_header, RUN_GROUP),
+            Some(_) | None => (&raw const *self.receive_header, BUFFER_GROUP),
+        }
+    }
+
     /// Lets the browser socket catch up.
     ///
     /// The kernel serves sockets in turn, each with at most [`PACKETS_PER_RECEIVE`] packets. That
     /// is fair among sockets but not among calls: one socket has the packets of all browsers, and
     /// would lose nearly all of them under overload while the trunk sockets lose none. So it is
     /// looked at once more for what the others have delivered beyond it: a receive that never
-    /// waits, and ends by itself.
+    /// waits, and ends by itself. As long as enough of its packets wait here, the others wait in its
+    /// queue.
     pub(super) fn drain_browser(&mut self) {
-        if self.backlog {
-            return;
-        }
-        while self.browser_owed >= PACKETS_PER_RECEIVE {
+        let mut waiting = self.browser_waiting.len();
+        while self.browser_owed >= PACKETS_PER_RECEIVE && waiting < BROWSER_SHARE {
+            waiting += PACKETS_PER_RECEIVE;
             self.browser_owed -= PACKETS_PER_RECEIVE;
             let Some(Target::Registered(file)) = self.sockets.target(BROWSER_INDEX) else {
                 return;
             };
-            let header = &raw const *self.receive_header;
-            let entry = opcode::RecvMsgMulti::new(file, header, BUFFER_GROUP)
+            let (header, group) = self.receive_into(BROWSER_INDEX);
+            let entry = opcode::RecvMsgMulti::new(file, header, group)
                 .flags(libc::MSG_DONTWAIT.cast_unsigned())
                 .build();
             let generation = self
@@ -154,7 +169,10 @@ impl Uring {
             .get(tag.index)
             .filter(|slot| slot.generation == tag.generation);
         let open = current.is_some_and(|slot| slot.state == State::Open);
-        if let Some(id) = cqueue::buffer_select(entry.flags()) {
+        let id = cqueue::buffer_select(entry.flags());
+        if let Some(id) = id.filter(|_| tag.index == BROWSER_INDEX && self.runs.is_some()) {
+            self.take_run(id, entry.result(), open, tag.kind);
+        } else if let Some(id) = id {
             let buffer = self.buffers.received(id);
             let packet = self.read_packet(&buffer, entry.result()).filter(|_| open);
             match packet {
@@ -188,6 +206,56 @@ impl Uring {
             // Out of buffers, cancelled, an ICMP error of some peer: harmless.
             _ => Ok(()),
         }
+    }
+
+    /// Copies the datagrams of a run into buffers of their own.
+    fn take_run(&mut self, id: u16, result: i32, is_open: bool, kind: Kind) {
+        let Some(mut runs) = self.runs.take() else {
+            return;
+        };
+        let run = runs.received(id);
+        let written = usize::try_from(result).unwrap_or_default();
+        let written = runs.bytes(&run).get(..written).filter(|_| is_open);
+        let header = &self.run_header;
+        let message = written.and_then(|bytes| types::RecvMsgOut::parse(bytes, header).ok());
+        if let Some(message) = message
+            && let Some(from) = address::read(message.name_data())
+        {
+            let payload = message.payload_data();
+            let told = control::segment_bytes(message.control_data());
+            let segment = told.unwrap_or(payload.len()).max(1);
+            // An empty datagram is one too.
+            let empty = payload.is_empty().then_some(payload);
+            for bytes in payload.chunks(segment).chain(empty) {
+                self.receive_copy(from, bytes);
+                if kind == Kind::Receive {
+                    self.browser_owed = self.browser_owed.saturating_sub(1);
+                }
+            }
+        }
+        runs.give_back(run);
+        self.runs = Some(runs);
+    }
+
+    /// Takes in a packet that lies elsewhere; what is longer than a buffer is cut, as the kernel
+    /// does.
+    fn receive_copy(&mut self, from: SocketAddr, bytes: &[u8]) {
+        let Some(mut buffer) = self.buffers.take_spare() else {
+            self.receive_failures += 1;
+            return;
+        };
+        let room = self.buffers.bytes_mut(&mut buffer);
+        let room = room.get_mut(PAYLOAD_OFFSET..).unwrap_or_default();
+        let length = room.len().min(bytes.len());
+        if let Some((place, bytes)) = room.get_mut(..length).zip(bytes.get(..length)) {
+            place.copy_from_slice(bytes);
+        }
+        self.received.push(Received {
+            socket: SocketId::Browser,
+            from,
+            length,
+            buffer,
+        });
     }
 
     /// Source and length of what the kernel wrote into a buffer.

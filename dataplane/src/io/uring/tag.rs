@@ -24,6 +24,13 @@ pub(super) enum Kind {
     Cancel,
 }
 
+impl Kind {
+    /// It may bring a packet.
+    pub(super) fn is_receive(self) -> bool {
+        matches!(self, Self::Receive | Self::Drain)
+    }
+}
+
 const GENERATION_BITS: u32 = 24;
 /// Generations wrap here.
 pub(super) const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
