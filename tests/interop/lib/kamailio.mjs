@@ -28,7 +28,42 @@ const STRONGER = [
   'algorithm=SHA-256',
   'qop=\\"auth,auth-int\\"',
 ].join(', ');
-const STRONGER_CHALLENGE = `append_to_reply("WWW-Authenticate: Digest ${STRONGER}\\r\\n");`;
+
+/** How a REGISTER (401) and an INVITE (407) are challenged, by the name of the kind. */
+const CHALLENGES = {
+  md5: {
+    401: `www_challenge("${DOMAIN}", "1");`,
+    407: `proxy_challenge("${DOMAIN}", "1");`,
+  },
+  // As RFC 2069 has it.
+  without_qop: {
+    401: `www_challenge("${DOMAIN}", "0");`,
+    407: `proxy_challenge("${DOMAIN}", "0");`,
+  },
+  // Two challenges, each of which offers auth-int, too.
+  sha256_and_md5: { 401: twoChallenges(401, 'WWW'), 407: twoChallenges(407, 'Proxy') },
+};
+
+function twoChallenges(status, who) {
+  return `auth_get_www_authenticate("${DOMAIN}", "1", "$var(md5)");
+      $var(md5) = $(var(md5){re.subst,/qop="auth"/qop="auth,auth-int"/});
+      $var(md5) = $(var(md5){re.subst,/^WWW/${who}/});
+      append_to_reply("${who}-Authenticate: Digest ${STRONGER}\\r\\n");
+      append_to_reply("$var(md5)");
+      sl_send_reply("${status}", "Authentication Required");`;
+}
+
+// Asks every second whether the gateway lives, and gives it two to answer.
+const dispatcher = (file) => `loadmodule "dispatcher.so"
+modparam("dispatcher", "list_file", "${file}")
+modparam("dispatcher", "ds_ping_interval", 1)
+modparam("dispatcher", "ds_ping_method", "OPTIONS")
+modparam("dispatcher", "ds_probing_mode", 1)
+modparam("dispatcher", "ds_probing_threshold", 1)
+modparam("tm", "fr_timer", 2000)
+event_route[dispatcher:dst-up] { xlog("L_NOTICE", "carrier: the gateway is up\\n"); }
+event_route[dispatcher:dst-down] { xlog("L_NOTICE", "carrier: the gateway is down\\n"); }
+`;
 
 /** Ports that the carrier listens on, by transport; on that of UDP whatever the transport. */
 export const PORTS = { udp: 5060, tcp: 5060, tls: 5061 };
@@ -43,7 +78,8 @@ verify_certificate = yes
 require_certificate = yes
 `;
 
-function configuration({ address, challengeInvites, noAnswerMs, path, transport, tlsFile }) {
+function configuration({ address, challengeInvites, noAnswerMs, path, transport, tlsFile, ...more }) {
+  const { challenge = path ? 'sha256_and_md5' : 'md5', dispatcherFile } = more;
   const passwords = Object.entries(USERS)
     .map(([user, password]) => `  if ($au == "${user}") { $var(password) = "${password}"; }`)
     .join('\n');
@@ -92,6 +128,7 @@ modparam("registrar", "max_contacts", 4)
 modparam("auth", "nonce_expire", 60)
 modparam("auth", "qop", "auth")
 ${path ? PATH_PARAMETERS : ''}
+${dispatcherFile ? dispatcher(dispatcherFile) : ''}
 
 request_route {
   xlog("L_NOTICE", "carrier: $rm $ru from $si:$sp over $pr\\n");
@@ -123,8 +160,7 @@ request_route {
   if (is_method("REGISTER")) {
     route(PASSWORD);
     if (!pv_www_authenticate("${DOMAIN}", "$var(password)", "0")) {
-      ${path ? STRONGER_CHALLENGE : ''}
-      www_challenge("${DOMAIN}", "1");
+      ${CHALLENGES[challenge][401]}
       exit;
     }
     consume_credentials();
@@ -137,7 +173,7 @@ request_route {
     if (${challengeInvites ? 1 : 0} == 1 && $si != "${address}") {
       route(PASSWORD);
       if (!pv_proxy_authenticate("${DOMAIN}", "$var(password)", "0")) {
-        proxy_challenge("${DOMAIN}", "1");
+        ${CHALLENGES[challenge][407]}
         exit;
       }
       consume_credentials();
@@ -170,21 +206,26 @@ onreply_route {
 /**
  * Starts the carrier's registrar and proxy.
  * @param {{address?: string, challengeInvites?: boolean, noAnswerMs?: number, path?: boolean,
- *   transport?: 'udp' | 'tcp' | 'tls', log?: string,
+ *   transport?: 'udp' | 'tcp' | 'tls', log?: string, probes?: boolean,
+ *   challenge?: 'md5' | 'without_qop' | 'sha256_and_md5',
  *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `noAnswerMs` is
  *   how long a call may ring before the carrier answers 408; with `path`, its registrar knows Path
- *   and it challenges with SHA-256 first; `transport` is what it listens for beside UDP.
+ *   and it challenges with SHA-256 first unless `challenge` says otherwise; `transport` is what it
+ *   listens for beside UDP; with `probes` it sends OPTIONS to ringway every second.
  */
 export async function kamailio(scope, namespace, options = {}) {
-  const { address = ADDRESS.carrier, transport = 'udp', tls, log = 'kamailio' } = options;
+  const { address = ADDRESS.carrier, transport = 'udp', tls, log = 'kamailio', probes } = options;
   const file = join(scope.directory, `${log}.cfg`);
   // Where its processes meet.
   const meeting = join(scope.directory, `${log}.run`);
   mkdirSync(meeting, { recursive: true });
   const tlsFile = tls && join(scope.directory, 'kamailio_tls.cfg');
   if (tls) writeFileSync(tlsFile, tlsProfile('server', tls) + tlsProfile('client', tls));
+  const dispatcherFile = probes && join(scope.directory, 'dispatcher.list');
+  if (probes) writeFileSync(dispatcherFile, `1 sip:${ADDRESS.edgeToCarrier}:5060\n`);
   const defaults = { challengeInvites: true, noAnswerMs: 60_000 };
-  writeFileSync(file, configuration({ ...defaults, ...options, address, transport, tlsFile }));
+  const files = { tlsFile, dispatcherFile };
+  writeFileSync(file, configuration({ ...defaults, ...options, address, transport, ...files }));
   const child = start({
     namespace,
     name: 'kamailio',

@@ -5,8 +5,16 @@ import { Inviter, Registerer, RegistererState, SessionState, UserAgent } from 's
 let agent = null;
 let session = null;
 
+const AUDIO = { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } } };
+
+/** Answers at once. */
+function answer(invitation) {
+  session = invitation;
+  invitation.accept(AUDIO);
+}
+
 globalThis.sipjs = {
-  /** Connects and registers; resolves once the registrar has said 200. */
+  /** Connects and registers; answers calls from then on. Resolves once the registrar has said 200. */
   async register({ server, user, password, domain }) {
     agent = new UserAgent({
       uri: UserAgent.makeURI(`sip:${user}@${domain}`),
@@ -14,6 +22,7 @@ globalThis.sipjs = {
       authorizationUsername: user,
       authorizationPassword: password,
       sessionDescriptionHandlerFactoryOptions: { iceGatheringTimeout: 500 },
+      delegate: { onInvite: answer },
     });
     await agent.start();
     const registerer = new Registerer(agent);
@@ -32,9 +41,7 @@ globalThis.sipjs = {
   },
 
   async call(destination) {
-    session = new Inviter(agent, UserAgent.makeURI(destination), {
-      sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } },
-    });
+    session = new Inviter(agent, UserAgent.makeURI(destination), AUDIO);
     await session.invite();
   },
 
