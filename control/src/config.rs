@@ -172,6 +172,10 @@ pub struct TrunkConfig {
     /// True if its domain chooses instead among what `[sip]` listens for (RFC 3263 section 4.1):
     /// `transport = "auto"`. Then `transport` is UDP: what holds where the domain says nothing.
     pub transport_by_dns: bool,
+    /// True if a request that is larger than 1300 bytes, which would go over UDP, goes over TCP (RFC
+    /// 3261 section 18.1.1), to the same address and port; over UDP if no connection can be had.
+    /// Default false.
+    pub tcp_for_large: bool,
     /// What its certificate is checked against; only for TLS.
     pub trust: Trust,
     /// Where it is, at least one place; the default port is 5060, over TLS 5061.

@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod events;
 mod identity;
 pub mod input;
+pub(crate) mod large;
 mod locate;
 pub mod output;
 mod proxy;
@@ -26,6 +27,7 @@ use crypto::random::Random;
 
 use self::context::{Connection, Context, KEEP_ALIVE_ANSWER};
 use self::input::{Input, Peer};
+use self::large::LargeRequests;
 use self::output::{LogLine, Output};
 use crate::call::Calls;
 use crate::config::Config;
@@ -127,6 +129,7 @@ impl Engine {
         let mut context = Context {
             planner: MediaPlanner::new(&workers, flows_max),
             trunks: Trunks::new(Arc::clone(&config), now),
+            large: LargeRequests::default(),
             authenticator: Authenticator::default(),
             registrations: Registrations::default(),
             config,
@@ -187,7 +190,7 @@ impl Engine {
                 self.lines.connection_closed(connection);
                 self.edge.connection_closed(&self.context, now, connection);
                 let peer = Peer::WebSocket(connection);
-                self.context.transactions.connection_closed(peer);
+                self.context.transactions.connection_closed(now, peer);
                 self.drain_events(now);
                 self.calls
                     .connection_closed(&mut self.context, now, connection);
@@ -195,11 +198,12 @@ impl Engine {
             Input::StreamOpened { peer } => self.stream_opened(peer),
             Input::StreamClosed { peer } => {
                 self.context.streams.remove(&peer);
-                self.context.transactions.connection_closed(peer);
+                self.context.no_connection(now, peer);
+                self.context.transactions.connection_closed(now, peer);
                 self.context.registrations.stream_closed(now, peer);
             }
             Input::StreamBroken { peer, rest, error } => {
-                self.refuse_malformed(peer, rest, error.status(), error.to_string());
+                self.refuse_malformed(now, peer, rest, error.status(), error.to_string());
                 self.close_stream(peer);
             }
             Input::Message { peer, bytes } => self.message(now, peer, bytes),
@@ -219,6 +223,7 @@ impl Engine {
     /// Lets every timer fire that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.stop_is_due |= self.stop_by.is_some_and(|by| now >= by);
+        self.context.give_up_connecting(now);
         self.context.transactions.handle_timeout(now);
         self.drain_events(now);
         self.calls.handle_timeout(&mut self.context, now);
@@ -239,6 +244,7 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timers = [
             self.context.transactions.poll_timeout(),
+            self.context.large.poll_timeout(),
             self.calls.poll_timeout(),
             self.edge.poll_timeout(),
             self.poll_probes(),
@@ -307,7 +313,7 @@ impl Engine {
         }
     }
 
-    fn refuse_stranger(&mut self, peer: Peer, bytes: Bytes) {
+    fn refuse_stranger(&mut self, now: Instant, peer: Peer, bytes: Bytes) {
         let request = Message::parse(bytes).ok().filter(Message::is_request);
         if let (None, Some(request)) = (peer.connection(), request) {
             self.context
@@ -316,13 +322,13 @@ impl Engine {
             let reason = "not from a trunk".to_owned();
             self.context.log(LogLine::Refused { peer, reason });
         }
-        self.context.flush();
+        self.context.flush(now);
         self.close_stream(peer);
     }
 
     fn message(&mut self, now: Instant, peer: Peer, bytes: Bytes) {
         if !self.is_known(peer) {
-            return self.refuse_stranger(peer, bytes);
+            return self.refuse_stranger(now, peer, bytes);
         }
         if is_keep_alive(&bytes) {
             if matches!(peer, Peer::WebSocket(_)) && bytes.len() > 2 {
@@ -345,18 +351,25 @@ impl Engine {
                         reason: "not a SIP message",
                     });
                 }
-                self.refuse_malformed(peer, bytes, error.status(), error.to_string());
+                self.refuse_malformed(now, peer, bytes, error.status(), error.to_string());
             }
         }
     }
 
-    fn refuse_malformed(&mut self, peer: Peer, bytes: Bytes, status: u16, reason: String) {
+    fn refuse_malformed(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        bytes: Bytes,
+        status: u16,
+        reason: String,
+    ) {
         if let Some(request) = Message::salvage(bytes) {
             self.context
                 .transactions
                 .send_stateless(peer, &request, status, Some(&reason));
         }
-        self.context.flush();
+        self.context.flush(now);
         self.context.log(LogLine::Refused { peer, reason });
     }
 
@@ -366,6 +379,7 @@ impl Engine {
             return self.context.outputs.push_back(Output::CloseStream { peer });
         }
         self.context.streams.insert(peer);
+        self.context.large.connected(peer);
     }
 
     fn close_stream(&mut self, peer: Peer) {
@@ -380,7 +394,7 @@ impl Engine {
                 self.transaction_event(now, event);
             }
             // A connection that cannot be opened makes more events.
-            if !self.context.flush() {
+            if !self.context.flush(now) {
                 break;
             }
         }

@@ -257,6 +257,11 @@ pub const STRANGER_STREAMS_PER_SOURCE_MAX: usize = 4;
 pub const STREAMS_PER_SECOND_PER_SOURCE: u32 = 50;
 /// Time for a TCP connection to a carrier to stand.
 pub const STREAM_CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// Time that a request which is too large for a datagram waits for a TCP connection: firewalls that
+/// know no SIP over TCP are silent, and calls wait.
+pub const LARGE_CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// A carrier that has taken no such connection is not asked for one again so long.
+pub const NO_TCP_FOR: Duration = Duration::from_secs(600);
 /// Time for a TLS handshake on the trunk side.
 pub const STREAM_HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that a carrier opened says something within this time, or is closed.
@@ -298,6 +303,7 @@ const _: () = assert!(
     BRAIN_STOPS_WITHIN.as_millis() + WEBSOCKETS_CLOSE_WITHIN.as_millis()
         < PROCESS_STOPS_WITHIN.as_millis()
 );
+const _: () = assert!(LARGE_CONNECT_WITHIN.as_secs() < STREAM_CONNECT_WITHIN.as_secs());
 const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= WEBSOCKET_WRITE_BUFFER_BYTES_MAX);
 const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= BROWSER_ARRIVALS_BYTES_MAX as usize);
 const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= OUTGOING_BYTES_MAX);

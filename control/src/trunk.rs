@@ -245,9 +245,9 @@ impl Trunks {
     ) -> Option<TargetStatus> {
         let mut changed = None;
         for (index, trunk) in self.config.trunks.iter().enumerate() {
-            if !self.leads_to(index, peer) {
+            let Some(peer) = self.way_to(index, peer) else {
                 continue;
-            }
+            };
             let health = self.health.entry((index, peer)).or_default();
             let before = health.condition(now);
             change(health, trunk);

@@ -71,6 +71,8 @@ pub struct World {
     pub connects: Vec<(Peer, String)>,
     /// Peers that no connection can be opened to.
     pub unreachable: Vec<Peer>,
+    /// Peers that say nothing when a connection is to be opened to them.
+    pub unanswering: Vec<Peer>,
     /// Peers whose TCP or TLS connection it has closed.
     pub closed_streams: Vec<Peer>,
     /// What answers its questions about where trunks are.
@@ -141,6 +143,7 @@ impl World {
             closed: Vec::new(),
             connects: Vec::new(),
             unreachable: Vec::new(),
+            unanswering: Vec::new(),
             closed_streams: Vec::new(),
             dns: Dns::default(),
             sources: Vec::new(),
@@ -345,6 +348,9 @@ impl World {
             } => self.closed.push((connection, code)),
             Output::Connect { peer, name, .. } => {
                 self.connects.push((peer, name));
+                if self.unanswering.contains(&peer) {
+                    return;
+                }
                 self.events.push_back(if self.unreachable.contains(&peer) {
                     Input::StreamClosed { peer }
                 } else {

@@ -10,6 +10,7 @@ import { waitForTone } from './lib/browser.mjs';
 import { forward } from './lib/forward.mjs';
 import { DOMAIN, kamailio, PORTS, USERS } from './lib/kamailio.mjs';
 import { ADDRESS, threeNetworks } from './lib/namespaces.mjs';
+import { nodePhone } from './lib/node_stacks.mjs';
 import { gateway } from './lib/ringway.mjs';
 import { interop } from './lib/scope.mjs';
 import { sipClient } from './lib/sip_client.mjs';
@@ -247,4 +248,56 @@ interop('listener_takes_certificates_of_its_client_ca_only', async (scope) => {
   }
   await ringway.waitForLine(/no TLS on the trunk side.*peer sent no certificates/);
   await ringway.waitForLine(/no TLS on the trunk side.*UnknownIssuer/);
+});
+
+/** JsSIP as alice, and a carrier that is spoken to over UDP and listens for `transport`, too. */
+async function largeWorld(scope, transport) {
+  const networks = threeNetworks();
+  scope.defer(networks.remove);
+  const carrier = await kamailio(scope, networks.carrier, { transport });
+  const ringway = await gateway(scope, networks.edge, {
+    sipKeys: `listen_tcp = "${ADDRESS.edgeToCarrier}:5060"`,
+    keys: 'tcp_for_large = true',
+  });
+  const telephone = await baresip(scope, networks.carrier, { toneHz: CARRIER_HZ });
+  const alice = await nodePhone(scope, networks.browser, 'jssip', 'alice', USERS.alice);
+  await alice.register();
+  const arrived = (method, over) => {
+    const from = ADDRESS.edgeToCarrier.replaceAll('.', '\\.');
+    return new RegExp(`carrier: ${method} \\S+ from ${from}:\\d+ over ${over}`);
+  };
+  return { carrier, ringway, telephone, alice, arrived };
+}
+
+/** A header that makes an INVITE larger than a datagram should be. */
+const LARGE = [`User-to-User: ${'a'.repeat(1200)}`];
+
+interop('c16_large_requests_over_tcp', async (scope) => {
+  const { carrier, ringway, telephone, alice, arrived } = await largeWorld(scope, 'tcp');
+  await alice.call('2000', LARGE);
+  await telephone.waitFor('CALL_ESTABLISHED');
+  await alice.hangUp();
+  await telephone.waitFor('CALL_CLOSED');
+  // The first INVITE and the one with credentials; all else is small.
+  assert.equal(carrier.output.match(new RegExp(arrived('INVITE', 'tcp'), 'g')).length, 2);
+  assert.doesNotMatch(carrier.output, arrived('(INVITE|CANCEL)', 'udp'));
+  assert.doesNotMatch(carrier.output, arrived('(REGISTER|BYE)', 'tcp'));
+  await carrier.waitForLine(arrived('BYE', 'udp'));
+
+  // The carrier's end of such a call finds us, too.
+  telephone.forget();
+  await alice.call('2000', LARGE);
+  await telephone.waitFor('CALL_ESTABLISHED');
+  await telephone.hangup();
+  await ringway.waitForLine(/call ended[^]*call ended/);
+});
+
+interop('c16_a_carrier_that_takes_no_tcp_gets_them_over_udp', async (scope) => {
+  const { carrier, ringway, telephone, alice, arrived } = await largeWorld(scope, 'udp');
+  await alice.call('2000', LARGE);
+  await telephone.waitFor('CALL_ESTABLISHED');
+  await alice.hangUp();
+  await telephone.waitFor('CALL_CLOSED');
+  assert.match(carrier.output, arrived('INVITE', 'udp'));
+  await ringway.waitForLine(/no TCP: requests that are too large/);
 });

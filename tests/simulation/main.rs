@@ -10,6 +10,7 @@ mod forks;
 mod hardening;
 mod headers;
 mod identity;
+mod large;
 mod late_offer;
 mod limits;
 mod lines;

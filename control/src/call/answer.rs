@@ -127,7 +127,7 @@ impl Calls {
         if matches!(leg.invite, Invite::Accepted | Invite::Over) {
             let same = leg.dialog.remote_tag.as_deref() == response.to_tag();
             return if same {
-                leg.send_ack(context, invite, leg.invite_sequence)
+                leg.send_ack(context, now, invite, leg.invite_sequence)
             } else {
                 refuse_fork(context, now, leg, leg.peer, response)
             };
@@ -136,14 +136,14 @@ impl Calls {
         leg.dialog.learn_from_response(response);
         if call.state != State::Calling {
             // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
-            leg.send_ack(context, invite, leg.invite_sequence);
+            leg.send_ack(context, now, invite, leg.invite_sequence);
             leg.send_bye(context, now, None);
             return self.finish_if_done(context, now, id);
         }
         leg.invite = Invite::Accepted;
         leg.timer = SessionTimer::granted(response);
         leg.note_allow(response);
-        leg.send_ack(context, invite, leg.invite_sequence);
+        leg.send_ack(context, now, invite, leg.invite_sequence);
         call.note_session_id(response);
         let was_off = std::mem::take(&mut call.early_media_off);
         if !response.body().is_empty() {
@@ -284,7 +284,7 @@ impl Calls {
             return;
         };
         let ack = dialog.request_with_sequence(Method::Ack, dialog.local_sequence);
-        context.send_ack(peer, ack);
+        context.send_ack(now, peer, ack);
         let bye = dialog.request(Method::Bye);
         context.send(now, peer, bye);
     }
@@ -452,7 +452,7 @@ fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, peer: Peer, r
     let ack = fork
         .dialog
         .request_with_sequence(Method::Ack, leg.invite_sequence);
-    context.send_ack(peer, ack);
+    context.send_ack(now, peer, ack);
     if !fork.is_ended {
         let bye = fork.dialog.request(Method::Bye);
         match leg.side {

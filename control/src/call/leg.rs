@@ -239,6 +239,7 @@ impl Leg {
     pub(crate) fn send_ack(
         &self,
         context: &mut Context,
+        now: Instant,
         invite: Option<ClientTransactionId>,
         sequence: u32,
     ) {
@@ -249,7 +250,7 @@ impl Leg {
             ack.copy_from(sent, HeaderName::Authorization);
             ack.copy_from(sent, HeaderName::ProxyAuthorization);
         }
-        context.send_ack(self.peer, ack);
+        context.send_ack(now, self.peer, ack);
     }
 
     /// Sends BYE, with a Reason if there is one (RFC 3326).

@@ -201,7 +201,7 @@ impl Calls {
         let Some(leg) = leg else { return };
         leg.dialog.refresh_target(response);
         if response.method() == Method::Invite {
-            leg.send_ack(context, Some(transaction), refresh.sequence);
+            leg.send_ack(context, now, Some(transaction), refresh.sequence);
             if refresh.is_answered {
                 return;
             }

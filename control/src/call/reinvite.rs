@@ -221,7 +221,7 @@ impl Calls {
         if let Some(leg) = call.leg_mut(to) {
             // Each 2xx has its ACK, also one that comes again or too late.
             leg.dialog.refresh_target(response);
-            leg.send_ack(context, Some(transaction), sequence);
+            leg.send_ack(context, now, Some(transaction), sequence);
             if reoffer.is_some() {
                 leg.timer = SessionTimer::granted(response);
             }

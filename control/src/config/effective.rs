@@ -280,6 +280,7 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
         false => trunk.transport.parameter(),
     };
     writeln!(out, "transport = \"{transport}\"")?;
+    writeln!(out, "tcp_for_large = {}", trunk.tcp_for_large)?;
     let probe_s = trunk.probe.map_or(0, |every| every.as_secs());
     writeln!(out, "probe_s = {probe_s}")?;
     writeln!(

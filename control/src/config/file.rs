@@ -151,6 +151,7 @@ pub(super) struct Trunk {
     pub(super) transport: At<TransportChoice>,
     pub(super) ca: At<String>,
     pub(super) verify: At<bool>,
+    pub(super) tcp_for_large: At<bool>,
     pub(super) failover_after_s: At<u64>,
     pub(super) down_for_s: At<u64>,
     pub(super) probe_s: At<u64>,

@@ -10,6 +10,7 @@ use crypto::random::Random;
 use dataplane::link::Command;
 
 use super::input::{ConnectionId, Peer};
+use super::large::LargeRequests;
 use super::output::{LogLine, Output};
 use crate::call::leg::Side;
 use crate::config::{AccountConfig, Config};
@@ -71,6 +72,7 @@ pub(crate) struct Context {
     /// [`STREAMS_MAX`].
     pub(crate) streams: BTreeSet<Peer>,
     pub(crate) trunks: Trunks,
+    pub(crate) large: LargeRequests,
     pub(crate) authenticator: Authenticator,
     pub(crate) registrations: Registrations,
     pub(crate) outputs: VecDeque<Output>,
@@ -107,11 +109,12 @@ impl Context {
         within: Option<Duration>,
     ) -> ClientTransactionId {
         let trunk = self.trunks.of_peer(peer);
-        let trunk = trunk.and_then(|index| self.config.trunks.get(index));
+        let config = trunk.and_then(|index| self.config.trunks.get(index));
         let options = RequestOptions {
-            timers: trunk.map(|trunk| trunk.timers),
+            timers: config.map(|trunk| trunk.timers),
             within,
             account: None,
+            large: trunk.and_then(|trunk| self.way_if_large(now, trunk, peer)),
         };
         self.send_with(now, peer, request, options)
     }
@@ -136,6 +139,7 @@ impl Context {
             timers: config.map(|config| config.timers),
             within,
             account: account.map(|_| trunk),
+            large: self.way_if_large(now, trunk, peer),
         };
         self.send_with(now, peer, request, options)
     }
@@ -187,8 +191,10 @@ impl Context {
         let number = cseq.number.saturating_add(1);
         request.set(HeaderName::CSeq, format!("{number} {}", request.method()));
         self.authorize(trunk, account, &mut request);
-        let via = self.via(challenged.peer());
-        self.transactions.send_again(now, challenged, request, &via)
+        let peer = challenged.peer();
+        let (via, large) = (self.via(peer), self.way_if_large(now, trunk, peer));
+        self.transactions
+            .send_again(now, challenged, request, &via, large)
     }
 
     /// Where the next request of a dialog with a trunk goes. A connection that the carrier opened
@@ -236,9 +242,11 @@ impl Context {
     }
 
     /// Sends an ACK for a 2xx: no transaction, and a Via of its own (RFC 3261 section 13.2.2.4).
-    pub(crate) fn send_ack(&mut self, peer: Peer, ack: Message) {
+    pub(crate) fn send_ack(&mut self, now: Instant, peer: Peer, ack: Message) {
+        let trunk = self.trunks.of_peer(peer);
+        let large = trunk.and_then(|trunk| self.way_if_large(now, trunk, peer));
         let via = self.via(peer);
-        self.transactions.send_ack_2xx(peer, ack, &via);
+        self.transactions.send_ack_2xx(peer, ack, &via, large);
     }
 
     /// Answers a request.
@@ -379,22 +387,23 @@ impl Context {
 
     /// Sends what the transaction layer wants to be sent; TCP and TLS connections are opened first
     /// where there are none. False if nothing was waiting.
-    pub(crate) fn flush(&mut self) -> bool {
+    pub(crate) fn flush(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some((peer, bytes)) = self.transactions.poll_transmit() {
             any = true;
-            if peer.is_stream() && !self.streams.contains(&peer) && !self.connect(peer) {
+            if peer.is_stream() && !self.streams.contains(&peer) && !self.connect(now, peer) {
                 // What was waiting for an answer fails at once.
-                self.transactions.connection_closed(peer);
+                self.transactions.connection_closed(now, peer);
                 continue;
             }
+            self.note_size(peer, &bytes);
             self.outputs.push_back(Output::Send { peer, bytes });
         }
         any
     }
 
     /// Opens a connection to a trunk. False if it is none's, or there are too many.
-    fn connect(&mut self, peer: Peer) -> bool {
+    fn connect(&mut self, now: Instant, peer: Peer) -> bool {
         let Some((trunk, name)) = self.trunks.server_of(peer) else {
             return false;
         };
@@ -402,12 +411,13 @@ impl Context {
             return false;
         }
         self.streams.insert(peer);
+        self.large.connecting(now, peer);
         self.outputs
             .push_back(Output::Connect { peer, trunk, name });
         true
     }
 
-    fn via(&self, peer: Peer) -> ViaParameters {
+    pub(super) fn via(&self, peer: Peer) -> ViaParameters {
         match peer {
             Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => {
                 let transport = peer.on_trunk_side().map_or(Transport::Udp, |(t, _)| t);

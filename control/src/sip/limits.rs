@@ -7,6 +7,10 @@ use std::time::Duration;
 /// A browser's INVITE is 4 to 8 kB; a UDP datagram cannot be longer than this.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
+/// Size of a request that may go in a datagram whatever the path's MTU (RFC 3261 section 18.1.1);
+/// larger ones go over TCP where the trunk allows it.
+pub const DATAGRAM_REQUEST_BYTES_MAX: usize = 1300;
+
 /// Size of start line and header together; more is refused with 513.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
@@ -40,3 +44,4 @@ pub const NONCE_SKEW_S: u64 = 5;
 const _: () = assert!(HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(START_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(DATAGRAM_REQUEST_BYTES_MAX < MESSAGE_BYTES_MAX);

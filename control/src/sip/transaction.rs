@@ -34,6 +34,7 @@ mod client;
 mod client_invite;
 mod client_other;
 mod key;
+mod large;
 mod server;
 mod server_invite;
 mod server_other;
@@ -90,7 +91,7 @@ impl TimerConfig {
 }
 
 /// How one request is sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestOptions {
     /// Base values of its timers, if they are not those of the table.
     pub timers: Option<TimerConfig>,
@@ -99,6 +100,20 @@ pub struct RequestOptions {
     /// The account that answers a challenge to it: a number of the owner's, which comes back with
     /// [`TransactionEvent::Challenged`].
     pub account: Option<usize>,
+    /// Where it goes instead if it is larger than [`DATAGRAM_REQUEST_BYTES_MAX`], as long as a
+    /// connection can be had there ([`Transactions::fall_back`]).
+    ///
+    /// [`DATAGRAM_REQUEST_BYTES_MAX`]: super::limits::DATAGRAM_REQUEST_BYTES_MAX
+    pub large: Option<Way>,
+}
+
+/// One way to the next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// To whom.
+    pub peer: Peer,
+    /// What the Via of a request says that goes this way.
+    pub via: ViaParameters,
 }
 
 /// What the layer writes into the Via of a request.
@@ -210,14 +225,14 @@ pub struct Challenged {
     pub tries: u32,
     /// The request as it was sent, without our Via.
     pub request: Message,
-    /// Where it went.
+    /// Where it went, but for its size.
     peer: Peer,
     timers: TimerConfig,
     is_cancelled: bool,
 }
 
 impl Challenged {
-    /// Where the request went, and goes again.
+    /// Where the request went, and goes again; if it is not too large.
     #[must_use]
     pub const fn peer(&self) -> Peer {
         self.peer
@@ -268,6 +283,8 @@ struct Client {
     account: Option<usize>,
     /// How often it has been sent again with credentials.
     tries: u32,
+    /// The way that it would have gone but for its size.
+    fallback: Option<Way>,
     deadline: Option<Instant>,
 }
 
@@ -339,23 +356,23 @@ impl Transactions {
         }
     }
 
-    /// Ends all transactions of a connection (WebSocket, TCP, TLS) that has closed.
-    pub fn connection_closed(&mut self, peer: Peer) {
-        let first = Either::Client(ClientTransactionId(0));
-        let range = (peer, first)..;
-        let of_connection = |(p, _): &&(Peer, Either)| *p == peer;
-        let ended: Vec<Either> = self
-            .connections
-            .range(range)
-            .take_while(of_connection)
-            .map(|(_, e)| *e)
-            .collect();
-        for either in ended {
+    /// Ends all transactions of a connection (WebSocket, TCP, TLS) that has closed, but for those
+    /// that [`Transactions::fall_back`] saves.
+    pub fn connection_closed(&mut self, now: Instant, peer: Peer) {
+        self.fall_back(now, peer);
+        for either in self.of_connection(peer) {
             match either {
                 Either::Client(id) => self.client_connection_closed(id),
                 Either::Server(id) => self.server_connection_closed(id),
             }
         }
+    }
+
+    fn of_connection(&self, peer: Peer) -> Vec<Either> {
+        let first = Either::Client(ClientTransactionId(0));
+        let is_of_it = |(p, _): &&(Peer, Either)| *p == peer;
+        let from_first = self.connections.range((peer, first)..);
+        from_first.take_while(is_of_it).map(|(_, e)| *e).collect()
     }
 
     /// Returns the next event.

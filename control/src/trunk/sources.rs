@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use super::Trunks;
 use super::dns::{Answer, Question};
+use super::hop::Hop;
 use super::sites::Moves;
+use crate::config::TrunkConfig;
 use crate::engine::input::Peer;
 use crate::sip::Transport;
 
@@ -52,7 +54,7 @@ impl Trunks {
             .find_map(|(index, trunk)| {
                 let hops = self.sites.hops(index).iter();
                 let mut hops = hops.chain(self.sites.former(index));
-                let hop = hops.find(|hop| hop.peer() == peer)?;
+                let hop = hops.find(|hop| is_at(trunk, hop, peer))?;
                 Some((index, hop.certificate_name(&trunk.domain)))
             })
     }
@@ -99,6 +101,20 @@ impl Trunks {
         self.sites.is_unknown(trunk)
     }
 
+    /// Does this peer speak TCP only for requests that are too large for a datagram?
+    #[must_use]
+    pub fn is_for_large(&self, peer: Peer) -> bool {
+        self.server_of(peer).is_some()
+            && (0..self.config.trunks.len()).all(|trunk| !self.leads_to(trunk, peer))
+    }
+
+    /// The way to a trunk that leads to this peer, be it the other one for large requests.
+    pub(super) fn way_to(&self, trunk: usize, peer: Peer) -> Option<Peer> {
+        let config = self.config.trunks.get(trunk)?;
+        let mut hops = self.sites.hops(trunk).iter();
+        hops.find(|hop| is_at(config, hop, peer)).map(Hop::peer)
+    }
+
     /// Is this one of the ways to a trunk?
     #[must_use]
     pub fn leads_to(&self, trunk: usize, peer: Peer) -> bool {
@@ -129,4 +145,11 @@ impl Trunks {
         let secure = transport == Transport::Tls || self.transport(trunk) != Transport::Tls;
         secure && is_known(address.ip().to_canonical())
     }
+}
+
+/// Does a peer stand for this hop: itself, or over TCP for requests that are too large for a
+/// datagram?
+fn is_at(trunk: &TrunkConfig, hop: &Hop, peer: Peer) -> bool {
+    let may_be_large = trunk.tcp_for_large && hop.transport == Transport::Udp;
+    hop.peer() == peer || (may_be_large && Peer::Tcp(hop.address) == peer)
 }

@@ -149,9 +149,10 @@ class JsSipPhone {
     });
   }
 
-  call(user) {
+  call(user, extraHeaders = []) {
     return within('call of JsSIP', (resolve, reject) => {
       this.session = this.agent.call(`sip:${user}@${DOMAIN}`, {
+        extraHeaders,
         mediaStream: { getTracks: () => [] },
         eventHandlers: {
           confirmed: resolve,
@@ -239,7 +240,8 @@ const PHONES = { jssip: JsSipPhone, sipjs: SipJsPhone };
 
 /**
  * A telephone of this user on `stack` (`jssip` or `sipjs`) in the browser's network, with
- * `register()`, `call(user)`, `answer()` of the next incoming call, and `hangUp()`. One at a time.
+ * `register()`, `call(user)` (JsSIP: with headers beside its own), `answer()` of the next incoming
+ * call, and `hangUp()`. One at a time.
  */
 export async function nodePhone(scope, namespace, stack, user, password) {
   await browserOf(scope, namespace);

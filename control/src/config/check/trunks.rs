@@ -38,6 +38,7 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         name: source.word("name", &trunk.name)?,
         transport,
         transport_by_dns,
+        tcp_for_large: tcp_for_large(trunk, source)?,
         trust: trust(trunk, source)?,
         targets,
         route,
@@ -139,6 +140,19 @@ fn codecs(value: &At<Vec<String>>, source: &Source<'_>) -> Result<Vec<String>, C
     Ok(codecs)
 }
 
+fn tcp_for_large(trunk: &file::Trunk, source: &Source<'_>) -> Result<bool, ConfigError> {
+    let Some(at) = trunk.tcp_for_large.as_ref().filter(|at| *at.get_ref()) else {
+        return Ok(false);
+    };
+    match trunk.transport.as_ref().map(|at| *at.get_ref()) {
+        None | Some(file::TransportChoice::Udp | file::TransportChoice::Auto) => Ok(true),
+        Some(file::TransportChoice::Tcp | file::TransportChoice::Tls) => {
+            let remedy = "take it out: every request to this trunk goes over a connection";
+            Err(source.error(at, "`tcp_for_large` is for trunks over UDP", remedy))
+        }
+    }
+}
+
 fn trust(trunk: &file::Trunk, source: &Source<'_>) -> Result<Trust, ConfigError> {
     let remedy = "say `transport = \"tls\"`, or take it out";
     let may_be_tls = match trunk.transport.as_ref().map(|at| *at.get_ref()) {
@@ -171,6 +185,15 @@ pub(super) fn check_transports(
     source: &Source<'_>,
 ) -> Result<(), ConfigError> {
     for trunk in trunks {
+        if trunk.tcp_for_large && !sip.speaks(Transport::Tcp) {
+            return Err(source.missing(
+                format!(
+                    "trunk `{}` has `tcp_for_large`, but `listen_tcp` in [sip] is missing",
+                    trunk.name
+                ),
+                "name the address and port for it that the carrier reaches: Via says it",
+            ));
+        }
         let transport = trunk.transport;
         if !sip.speaks(transport) {
             return Err(source.missing(
@@ -262,6 +285,7 @@ pub(super) fn trunk_environment(
                 name: "outbound".to_owned(),
                 transport: Transport::Udp,
                 transport_by_dns: false,
+                tcp_for_large: false,
                 trust: Trust::System,
                 domain: target.place.uri_host(),
                 targets: vec![target],

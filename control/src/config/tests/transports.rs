@@ -38,6 +38,23 @@ fn a_trunk_is_spoken_to_over_tcp_or_tls() {
 }
 
 #[test]
+fn c16_large_requests_go_over_tcp_where_a_trunk_over_udp_says_so() {
+    let over_tcp = |keys: &str| {
+        let config = load(&format!("{SIP}{TCP}{}", trunk(keys))).unwrap();
+        let again = load(&config.effective()).unwrap();
+        assert_eq!(
+            again.trunks[0].tcp_for_large,
+            config.trunks[0].tcp_for_large
+        );
+        config.trunks[0].tcp_for_large
+    };
+    assert!(!over_tcp(""));
+    assert!(!over_tcp("tcp_for_large = false\ntransport = \"tcp\""));
+    assert!(over_tcp("tcp_for_large = true"));
+    assert!(over_tcp("tcp_for_large = true\ntransport = \"auto\""));
+}
+
+#[test]
 fn tls_is_verified_unless_the_file_says_otherwise() {
     let trust = |keys: &str| {
         let text = format!(
@@ -81,6 +98,17 @@ fn refuses_transports_without_what_they_need() {
         (
             format!("{SIP}listen_tcp = \"[2001:db8::1]:5060\""),
             "both must be IPv4, or both IPv6",
+        ),
+        (
+            format!("{SIP}{}", trunk("tcp_for_large = true")),
+            "trunk `a` has `tcp_for_large`, but `listen_tcp` in [sip] is missing",
+        ),
+        (
+            format!(
+                "{SIP}{TCP}{}",
+                trunk("transport = \"tcp\"\ntcp_for_large = true")
+            ),
+            "`tcp_for_large` is for trunks over UDP",
         ),
         (
             format!("{SIP}{}", trunk("verify = false")),

@@ -4,16 +4,18 @@ use super::client_invite::ClientStep;
 use super::{
     Bytes, Challenged, Client, ClientInvite, ClientKey, ClientMachine, ClientOther,
     ClientTransactionId, Either, HeaderName, Instant, Message, Method, Peer, RequestOptions,
-    TimerConfig, TransactionEvent, Transactions, ViaParameters, key,
+    TimerConfig, TransactionEvent, Transactions, ViaParameters, Way, key, large,
 };
 
 /// What a transaction begins with, beside its request.
-struct Start {
-    id: ClientTransactionId,
-    peer: Peer,
-    timers: TimerConfig,
-    account: Option<usize>,
-    tries: u32,
+pub(super) struct Start {
+    pub(super) id: ClientTransactionId,
+    pub(super) peer: Peer,
+    pub(super) timers: TimerConfig,
+    pub(super) account: Option<usize>,
+    pub(super) tries: u32,
+    /// The way that it would have gone but for its size.
+    pub(super) fallback: Option<Way>,
 }
 
 impl Client {
@@ -28,14 +30,14 @@ impl Client {
             account: self.account.filter(|_| matches!(status, 401 | 407))?,
             tries: self.tries,
             request: self.without_via(),
-            peer: self.peer,
+            peer: self.fallback.as_ref().map_or(self.peer, |way| way.peer),
             timers: self.timers,
             is_cancelled,
         })
     }
 
     /// The request as the owner gave it.
-    fn without_via(&self) -> Message {
+    pub(super) fn without_via(&self) -> Message {
         let mut request = self.request.clone();
         request.remove_first_value(HeaderName::Via);
         request
@@ -78,14 +80,16 @@ impl Transactions {
             timers,
             account: options.account,
             tries: 0,
+            fallback: None,
         };
-        self.start_client(now, start, message, via);
+        self.start_client(now, start, message, via, options.large);
         id
     }
 
     /// Sends a request once more, under the same name, in a transaction of its own: with
     /// credentials and a higher number in CSeq (RFC 3261 section 22.2). Only after
-    /// [`TransactionEvent::Challenged`]; the message is as in [`Transactions::send_request`].
+    /// [`TransactionEvent::Challenged`]; the message is as in [`Transactions::send_request`], and
+    /// `large` as in [`RequestOptions`].
     ///
     /// What came of the first time is over: no more events of it follow. False if it cannot be
     /// sent because the request was cancelled meanwhile.
@@ -95,6 +99,7 @@ impl Transactions {
         challenged: &Challenged,
         message: Message,
         via: &ViaParameters,
+        large: Option<Way>,
     ) -> bool {
         if challenged.is_cancelled {
             return false;
@@ -106,22 +111,30 @@ impl Transactions {
             timers: challenged.timers,
             account: Some(challenged.account),
             tries: challenged.tries + 1,
+            fallback: None,
         };
-        self.start_client(now, start, message, via);
+        self.start_client(now, start, message, via, large);
         true
     }
 
     fn start_client(
         &mut self,
         now: Instant,
-        start: Start,
+        mut start: Start,
         mut message: Message,
         via: &ViaParameters,
+        large: Option<Way>,
     ) {
         let branch = self.identifiers.branch();
         message.push_front(HeaderName::Via, key::own_via(via, &branch));
         if message.header(HeaderName::MaxForwards).is_none() {
             message.push(HeaderName::MaxForwards, "70");
+        }
+        if let Some(large) = large.filter(|_| large::is_too_large(&message)) {
+            let way = large::turn(&mut message, &branch, &large);
+            let before = std::mem::replace(&mut start.peer, way);
+            let via = via.clone();
+            start.fallback = Some(Way { peer: before, via });
         }
         if self.is_full() {
             self.events.push_back(TransactionEvent::TransportFailed {
@@ -158,12 +171,22 @@ impl Transactions {
     }
 
     /// Sends an ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The message has
-    /// everything but our Via. Call it again for each repeated 2xx.
-    pub fn send_ack_2xx(&mut self, peer: Peer, mut message: Message, via: &ViaParameters) {
+    /// everything but our Via; `large` is as in [`RequestOptions`]. Call it again for each repeated
+    /// 2xx.
+    pub fn send_ack_2xx(
+        &mut self,
+        mut peer: Peer,
+        mut message: Message,
+        via: &ViaParameters,
+        large: Option<Way>,
+    ) {
         let branch = self.identifiers.branch();
         message.push_front(HeaderName::Via, key::own_via(via, &branch));
         if message.header(HeaderName::MaxForwards).is_none() {
             message.push(HeaderName::MaxForwards, "70");
+        }
+        if let Some(large) = large.filter(|_| large::is_too_large(&message)) {
+            peer = large::turn(&mut message, &branch, &large);
         }
         self.transmit(peer, Some(message.to_bytes()));
     }
@@ -296,7 +319,7 @@ impl Transactions {
         }
     }
 
-    fn begin_client(
+    pub(super) fn begin_client(
         &mut self,
         now: Instant,
         start: Start,
@@ -310,6 +333,7 @@ impl Transactions {
             timers,
             account,
             tries,
+            fallback,
         } = start;
         let bytes: Bytes = request.to_bytes();
         let method = request.method();
@@ -334,6 +358,7 @@ impl Transactions {
             timers,
             account,
             tries,
+            fallback,
             deadline: None,
         };
         self.clients.insert(id, client);
@@ -374,12 +399,13 @@ impl Transactions {
                 timers,
                 account: None,
                 tries: 0,
+                fallback: None,
             };
             self.begin_client(now, start, cancel, branch, true);
         }
     }
 
-    fn remove_client(&mut self, id: ClientTransactionId) -> Option<Client> {
+    pub(super) fn remove_client(&mut self, id: ClientTransactionId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
         self.client_keys.remove(&client.key);
         self.connections.remove(&(client.peer, Either::Client(id)));

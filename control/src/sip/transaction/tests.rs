@@ -265,7 +265,7 @@ fn c11_sends_the_ack_to_a_2xx_with_a_branch_of_its_own() {
         transport: "UDP",
         sent_by: "edge.example.com".to_owned(),
     };
-    world.table.send_ack_2xx(udp(1), ack, &via);
+    world.table.send_ack_2xx(udp(1), ack, &via, None);
     let ack = world.sent().unwrap();
     assert!(
         ack.header(HeaderName::Via)
@@ -598,7 +598,7 @@ fn w23_ends_what_a_closed_connection_leaves_behind() {
     world.respond(done, &message, 200);
     world
         .table
-        .connection_closed(Peer::WebSocket(ConnectionId(9)));
+        .connection_closed(world.now, Peer::WebSocket(ConnectionId(9)));
     let events = world.events();
     assert!(matches!(
         events[..],
@@ -754,7 +754,7 @@ fn c17_ends_what_a_lost_tcp_connection_leaves_behind_at_once() {
     let (client, _) = world.send(Peer::Tcp(address), "INVITE");
     let (over_tls, _) = world.send(Peer::Tls(address), "INVITE");
     let (over_udp, _) = world.send(Peer::Udp(address), "INVITE");
-    world.table.connection_closed(Peer::Tcp(address));
+    world.table.connection_closed(world.now, Peer::Tcp(address));
     let events = world.events();
     assert!(matches!(
         events[..],
