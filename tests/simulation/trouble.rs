@@ -462,3 +462,28 @@ fn somebody_else_s_dialog_cannot_be_ended_without_its_tags() {
     world.expect_status(evil, 481);
     assert_eq!(world.engine.calls(), 1);
 }
+
+#[test]
+fn c10_a_bye_that_overtakes_the_answer_is_a_480_to_the_caller() {
+    let mut world = World::new();
+    let browser = register_at_carrier(&mut world, "alice");
+    let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    world.receive(trunk(), &answer_to(&onward, 180, "bob1", None));
+    world.expect_status(browser, 180);
+    let bye = in_dialog_of_callee(&onward, "bob1", &Method::Bye);
+    world.receive(trunk(), &bye);
+    world.expect_status(trunk(), 200);
+    world.expect_status(browser, 480);
+    assert_eq!(world.records[0].status, 480);
+    assert_eq!(world.records[0].talked, None);
+    // The answer comes after all: it is acknowledged, and ended by us, too.
+    world.expect_request(trunk(), &Method::Cancel);
+    let late = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
+    world.receive(trunk(), &late);
+    world.expect_request(trunk(), &Method::Ack);
+    world.expect_request(trunk(), &Method::Bye);
+    world.expect_silence(browser);
+}

@@ -70,13 +70,20 @@ impl Calls {
     }
 
     /// Ends a call, from whatever state: each side gets what its dialog demands.
-    pub(crate) fn end(&mut self, context: &mut Context, now: Instant, id: CallId, cause: Cause) {
+    pub(crate) fn end(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        mut cause: Cause,
+    ) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
         if call.state == State::Ending {
             return;
         }
+        cause.status = status_for_caller(call, &cause);
         call.become_state(State::Ending);
         self.leave_trunks(now, id, cause.status);
         self.answer_pending(context, now, id);
@@ -176,16 +183,23 @@ impl Calls {
     }
 }
 
+/// What a caller is answered that has not been answered yet.
+fn status_for_caller(call: &Call, cause: &Cause) -> u16 {
+    let is_answered = !matches!(call.caller.invite, Invite::Server(_));
+    match (cause.status, cause.by) {
+        (status, _) if status >= 300 || is_answered => status,
+        // A BYE before the answer is as good as a CANCEL (RFC 3261 section 15.1.2).
+        (_, Some(Party::Caller)) => 487,
+        // It has overtaken the answer: who was called is there no more.
+        (_, Some(Party::Callee)) => 480,
+        (_, None) => 500,
+    }
+}
+
 fn end_caller(context: &mut Context, now: Instant, call: &mut Call, cause: &Cause) {
     match call.caller.invite {
         Invite::Server(transaction) => {
-            let status = match cause.status {
-                // A BYE before the answer is as good as a CANCEL (RFC 3261 section 15.1.2).
-                ..300 if cause.by == Some(Party::Caller) => 487,
-                ..300 => 500,
-                status => status,
-            };
-            let mut response = context.response(&call.invite.message, status);
+            let mut response = context.response(&call.invite.message, cause.status);
             response.set_to_tag(&call.caller.dialog.local_tag);
             call.caller.dialog.name_session(&mut response);
             context.respond(now, transaction, response);
