@@ -25,7 +25,7 @@ use self::away::Away;
 use self::binding::Bindings;
 use self::failover::{Destination, Others, best_status};
 use self::register::Registration;
-use self::rewrite::{answer_from, set_routes, to_browser, to_trunk, way_back};
+use self::rewrite::{answer_from, set_routes, strip_charging, to_browser, to_trunk, way_back};
 pub(crate) use self::rewrite::{dead_flow, makes_dialog};
 use self::token::FlowTokens;
 use crate::call::answer::copy_challenges;
@@ -224,6 +224,7 @@ impl Edge {
             // Only a carrier may assert an identity (RFC 3325 section 5).
             onward.remove(HeaderName::PAssertedIdentity);
         }
+        strip_charging(&mut onward);
         drop_credentials(&mut onward, &context.config.lines.realm);
         onward.remove(HeaderName::Via);
         set_routes(&mut onward, &[]);

@@ -594,3 +594,55 @@ fn lines_exchange_messages_but_keep_no_subscriptions() {
         }
     }
 }
+
+const CHARGING: [(&str, &str); 2] = [
+    (
+        "P-Charging-Vector",
+        "icid-value=1234bc9876e;icid-generated-at=192.0.2.8",
+    ),
+    ("P-Charging-Function-Addresses", "ccf=192.0.2.9"),
+];
+
+fn with_charging(mut message: Message) -> Message {
+    for (name, value) in CHARGING {
+        message.push(name, value);
+    }
+    message
+}
+
+fn shows_no_charging(message: &Message) {
+    assert!(!text(message).contains("P-Charging"), "{}", text(message));
+}
+
+#[test]
+fn d21_what_carriers_tell_each_other_for_bills_is_kept_from_browsers_and_not_taken_from_them() {
+    let mut world = World::new();
+    let browser = world.browser();
+    let request = with_charging(World::register_message("alice", "carrier.test", "reg"));
+    world.receive(browser, &request);
+    let onward = world.expect_request(trunk(), &Method::Register);
+    shows_no_charging(&onward);
+    let mut granted = with_charging(Message::response_to(&onward, 200, None));
+    granted.copy_from(&onward, HeaderName::Contact);
+    world.receive(trunk(), &granted);
+    shows_no_charging(&world.expect_status(browser, 200));
+    let contact = uri_of(onward.header(HeaderName::Contact).unwrap()).to_owned();
+
+    world.receive(
+        browser,
+        &with_charging(from_browser(Method::Message, BOB, 1)),
+    );
+    let onward = world.expect_request(trunk(), &Method::Message);
+    shows_no_charging(&onward);
+    let answer = with_charging(Message::response_to(&onward, 202, None));
+    world.receive(trunk(), &answer);
+    shows_no_charging(&world.expect_status(browser, 202));
+
+    let message = with_charging(from_carrier(Method::Message, &contact, None, 2));
+    world.receive(trunk(), &message);
+    let told = world.expect_request(browser, &Method::Message);
+    shows_no_charging(&told);
+    let answer = with_charging(Message::response_to(&told, 200, None));
+    world.receive(browser, &answer);
+    shows_no_charging(&world.expect_status(trunk(), 200));
+}

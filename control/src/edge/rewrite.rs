@@ -143,6 +143,20 @@ pub(super) fn way_back(
     }
 }
 
+/// What carriers tell each other for their bills: neither shown to a browser nor believed of one
+/// (RFC 7315 sections 4.5 and 4.6: it stays within the trust domain).
+const FOR_BILLS: [HeaderName; 2] = [
+    HeaderName::PChargingVector,
+    HeaderName::PChargingFunctionAddresses,
+];
+
+/// Removes what is for carriers only. A browser is at one end of all that passes here.
+pub(super) fn strip_charging(message: &mut Message) {
+    for name in &FOR_BILLS {
+        message.remove(name);
+    }
+}
+
 /// Headers of a response that are made new, or name the way it came.
 const NOT_COPIED: [HeaderName; 12] = [
     HeaderName::Via,
@@ -171,6 +185,7 @@ pub(super) fn answer_from(request: &Message, response: &Message, status: u16) ->
             answer.push(name, value);
         }
     }
+    strip_charging(&mut answer);
     if let Some(media_type) = response.header(HeaderName::ContentType) {
         answer.set_body(media_type, response.body().clone());
     }

@@ -128,6 +128,7 @@ header_names! {
     PPreferredIdentity => "P-Preferred-Identity",
     PAssociatedUri => "P-Associated-URI",
     PEarlyMedia => "P-Early-Media",
+    PChargingFunctionAddresses => "P-Charging-Function-Addresses",
     PChargingVector => "P-Charging-Vector",
     PAccessNetworkInfo => "P-Access-Network-Info",
     Diversion => "Diversion",

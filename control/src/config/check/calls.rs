@@ -18,7 +18,7 @@ pub(super) fn policy(trunk: &file::Trunk, source: &Source<'_>) -> Result<CallPol
 }
 
 /// Headers that belong to one leg, or that only we can vouch for.
-const NEVER_PASSED: [HeaderName; 44] = [
+const NEVER_PASSED: [HeaderName; 46] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -60,6 +60,8 @@ const NEVER_PASSED: [HeaderName; 44] = [
     HeaderName::MimeVersion,
     HeaderName::PAssertedIdentity,
     HeaderName::PEarlyMedia,
+    HeaderName::PChargingVector,
+    HeaderName::PChargingFunctionAddresses,
     HeaderName::SessionId,
     HeaderName::FlowTimer,
     HeaderName::SecurityVerify,
@@ -167,6 +169,7 @@ mod tests {
             "pass_headers = [\"Via\"]",
             "pass_headers = [\"m\"]",
             "pass_headers = [\"P-Asserted-Identity\"]",
+            "pass_headers = [\"p-charging-vector\"]",
             "pass_headers = [\"X A\"]",
             "pass_headers = [\"\"]",
         ] {
