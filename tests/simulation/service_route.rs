@@ -5,7 +5,9 @@ use control::engine::input::Peer;
 use control::sip::{HeaderName, Message, Method};
 use tests::world::World;
 
-use crate::peers::{BROWSER_OFFER, CARRIER_ANSWER, answer_to, browser_invite, in_dialog, trunk};
+use crate::peers::{
+    BROWSER_OFFER, CARRIER_ANSWER, answer_to, browser_invite, in_dialog, log_in, trunk,
+};
 use crate::trouble::cancel_of;
 
 const SERVICE_ROUTE: &str = "<sip:orig@scscf.carrier.test;lr>, <sip:second.carrier.test;lr>";
@@ -145,4 +147,49 @@ fn o14_the_access_network_of_a_browser_is_told_to_the_carrier() {
     let onward = world.expect_request(trunk(), &Method::Invite);
     let told = onward.header(HeaderName::PAccessNetworkInfo);
     assert_eq!(told, Some("IEEE-802.11;i-wlan-node-id=00"));
+}
+
+#[test]
+fn c9_a_call_may_preload_us_and_the_way_that_the_registrar_named_and_nothing_else() {
+    // As JsSIP (`use_preloaded_route`) and SIP.js (`preloadedRouteSet`) name their server.
+    let outbound_proxy = "<sip:edge.example:8443;transport=ws;lr>";
+    for (given, status) in [
+        (vec![], 100),
+        (vec![outbound_proxy], 100),
+        (vec![SERVICE_ROUTE], 100),
+        (vec![outbound_proxy, SERVICE_ROUTE], 100),
+        (vec!["<sip:elsewhere.test;lr>"], 403),
+        (vec![outbound_proxy, "<sip:elsewhere.test;lr>"], 403),
+        (vec![ROUTES[1]], 403),
+        (vec!["nonsense"], 400),
+    ] {
+        let mut world = World::new();
+        let (browser, _) = register(&mut world);
+        let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+        for route in &given {
+            invite.push(HeaderName::Route, *route);
+        }
+        world.receive(browser, &invite);
+        world.expect_status(browser, 100);
+        if status == 100 {
+            let onward = world.expect_request(trunk(), &Method::Invite);
+            assert_eq!(routes(&onward), ROUTES, "{given:?}");
+        } else {
+            world.expect_status(browser, status);
+            world.expect_silence(trunk());
+        }
+    }
+}
+
+#[test]
+fn c9_a_line_may_preload_us_only() {
+    let mut world = World::new();
+    let line = log_in(&mut world, "1001", "secret-one");
+    log_in(&mut world, "1002", "secret-two");
+    let mut invite = browser_invite("1001", "lines.test", "1002", BROWSER_OFFER);
+    invite.push(HeaderName::Route, "<sip:elsewhere.test;lr>");
+    world.receive(line, &invite);
+    world.expect_status(line, 100);
+    world.expect_status(line, 403);
+    assert_eq!(world.engine.usage().calls, 0);
 }

@@ -85,9 +85,9 @@ impl Engine {
             return Ok(Some(to_trunk(&token, &binding, to, None, routes.onward)));
         }
         let Some((token, binding)) = registered else {
-            return self.way_of_line(now, connection, request, &routes);
+            return self.way_of_line(now, connection, request);
         };
-        let routes = allowed_routes(routes.onward, &binding)?;
+        let routes = allowed_routes(routes.onward, &binding.service_route)?;
         let uri = message.request_uri().and_then(Uri::parse);
         let mut uri = uri.ok_or((416, "no URI"))?;
         if route::is_ours(&self.context, &uri) {
@@ -107,11 +107,7 @@ impl Engine {
         now: Instant,
         connection: ConnectionId,
         request: &Incoming,
-        routes: &Routes,
     ) -> Result<Option<Onward>, NoRoute> {
-        if !routes.onward.is_empty() {
-            return Err((403, "Route leads elsewhere"));
-        }
         let target = self.route_from_browser(now, connection, request)?;
         match target {
             None => Ok(None),
@@ -337,9 +333,12 @@ fn place(token: &str, binding: &Binding) -> Place {
 
 /// What a browser may preload into Route (RFC 3261 section 16.4, RFC 3608): the way that its
 /// registrar named, or nothing. We are no open relay.
-fn allowed_routes(given: Vec<String>, binding: &Binding) -> Result<Vec<String>, NoRoute> {
-    if given.is_empty() || given == binding.service_route {
-        return Ok(binding.service_route.clone());
+pub(super) fn allowed_routes(
+    given: Vec<String>,
+    service_route: &[String],
+) -> Result<Vec<String>, NoRoute> {
+    if given.is_empty() || given == service_route {
+        return Ok(service_route.to_vec());
     }
     Err((403, "Route leads elsewhere"))
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Engine;
 use super::context::Incoming;
 use super::input::{ConnectionId, Peer};
+use super::proxy::allowed_routes;
 use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
 use crate::call::setup::Target;
@@ -176,6 +177,8 @@ impl Engine {
         request: &Incoming,
     ) -> Result<Option<Target>, NoRoute> {
         let message = &request.message;
+        let given = Routes::from_browser(&self.context, &self.edge.tokens, message);
+        let given = given.ok_or((400, "Route not understood"))?.onward;
         let sender = self.sender(now, connection, message)?;
         let uri = message.request_uri().and_then(Uri::parse);
         let uri = uri.map(|uri| numbers::sip_of_tel(&uri, &sender.uri.host).unwrap_or(uri));
@@ -187,7 +190,7 @@ impl Engine {
             let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
             let (_, binding) =
                 registered.ok_or((403, "not registered at the trunk on this connection"))?;
-            let routes = binding.service_route.clone();
+            let routes = allowed_routes(given, &binding.service_route)?;
             let preferred = identity::preferred(message, binding);
             let asserted = preferred.as_deref().unwrap_or(&user);
             let asserted = asserted.rsplit_once('@');
@@ -203,6 +206,7 @@ impl Engine {
         if !self.is_domain_of_lines(&sender.uri.host) {
             return Err((403, "From is of a foreign domain"));
         }
+        let routes = allowed_routes(given, &[])?;
         let number = sender.uri.user_decoded().unwrap_or_default();
         if !self.lines.prove(&mut self.context, now, request, &number) {
             return Ok(None);
@@ -211,7 +215,7 @@ impl Engine {
             message,
             asserted: sender.uri.clone(),
             sender,
-            routes: Vec::new(),
+            routes,
         };
         self.route_from_line(now, caller, uri).map(Some)
     }
