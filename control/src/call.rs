@@ -280,7 +280,8 @@ impl Calls {
     /// A user of one connection has come back on another: its dialogs follow.
     pub(crate) fn user_moved(&mut self, moved: &Moved) {
         let is_its_own = |leg: &Leg| {
-            let user = address_of_record(&leg.dialog.remote);
+            let of_peer = || address_of_record(&leg.dialog.remote);
+            let user = leg.user.clone().or_else(of_peer);
             leg.peer == Peer::WebSocket(moved.from)
                 && user.is_some_and(|u| moved.users.contains(&u))
         };

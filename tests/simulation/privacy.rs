@@ -6,8 +6,8 @@ use control::token::Identity;
 use tests::world::{CONFIG, World, text};
 
 use crate::peers::{
-    BROWSER_OFFER, CARRIER_OFFER, browser_invite, carrier_invite, log_in, register_at_carrier,
-    trunk,
+    BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite,
+    in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
 };
 
 const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
@@ -157,4 +157,25 @@ fn d12_an_anonymous_message_names_its_sender_to_the_carrier_alone() {
     world.receive(browser, &message);
     let onward = world.expect_request(trunk(), &Method::Message);
     is_hidden(&onward, "<sip:alice@carrier.test>", "id");
+}
+
+#[test]
+fn o7_the_dialog_of_a_hidden_caller_follows_it_to_another_connection() {
+    for named in [true, false] {
+        let mut world = World::new();
+        let browser = register_at_carrier(&mut world, "alice");
+        let invite = hidden("alice", "carrier.test", named, Some("id"));
+        let onward = dial(&mut world, browser, &invite);
+        let answer = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
+        world.receive(trunk(), &answer);
+        world.expect_request(trunk(), &Method::Ack);
+        let accepted = world.expect_status(browser, 200);
+        world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+        world.disconnect(browser);
+        let again = register_at_carrier(&mut world, "alice");
+        let bye = in_dialog_of_callee(&onward, "bob1", &Method::Bye);
+        world.receive(trunk(), &bye);
+        world.expect_status(trunk(), 200);
+        world.expect_request(again, &Method::Bye);
+    }
 }

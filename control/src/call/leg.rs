@@ -52,6 +52,8 @@ pub(crate) enum Invite {
 pub(crate) struct Leg {
     pub(crate) side: Side,
     pub(crate) peer: Peer,
+    /// Whose it is, as `user@domain`, where the peer is a browser that calls: its From may hide it.
+    pub(crate) user: Option<String>,
     pub(crate) dialog: Dialog,
     pub(crate) invite: Invite,
     pub(crate) sdp: LegSdp,
@@ -110,6 +112,7 @@ impl Leg {
         Self {
             side,
             peer,
+            user: None,
             dialog,
             invite: Invite::None,
             sdp,

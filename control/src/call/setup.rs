@@ -40,13 +40,14 @@ pub(crate) enum Target {
 }
 
 impl Calls {
-    /// A new INVITE that was accepted for routing.
+    /// A new INVITE that was accepted for routing. `user` is the caller, as `user@domain`, if it is
+    /// a browser.
     pub(crate) fn invite(
         &mut self,
         context: &mut Context,
         now: Instant,
         mut invite: Incoming,
-        caller: Side,
+        (caller, user): (Side, Option<String>),
         mut target: Target,
     ) {
         if self.len() >= CALLS_MAX || context.stopping {
@@ -93,7 +94,12 @@ impl Calls {
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
         };
         match self.make_call(context, now, invite.clone(), caller, target, offer, plan) {
-            Ok(id) => self.set_deadline(id, Some(now + FLOWS_OPEN_WITHIN)),
+            Ok(id) => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.caller.user = user;
+                }
+                self.set_deadline(id, Some(now + FLOWS_OPEN_WITHIN));
+            }
             Err(NoRoom) => context.refuse(now, &invite, 503, "ports or flows are used up"),
         }
     }

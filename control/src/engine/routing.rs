@@ -79,7 +79,7 @@ impl Engine {
             Method::Invite => match self.browser_for(now, trunk, &request.message) {
                 Ok(outgoing) => {
                     let target = Target::Leg(Box::new(outgoing));
-                    let caller = Side::Trunk(trunk);
+                    let caller = (Side::Trunk(trunk), None);
                     self.calls
                         .invite(&mut self.context, now, request, caller, target);
                 }
@@ -120,8 +120,13 @@ impl Engine {
     fn invite_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
         match self.route_from_browser(now, connection, &request) {
             Ok(Some(target)) => {
+                let sender = self.sender(now, connection, &request.message);
+                let user = sender
+                    .ok()
+                    .and_then(|sender| address_of_record(&sender.to_string()));
+                let caller = (Side::Browser, user);
                 self.calls
-                    .invite(&mut self.context, now, request, Side::Browser, target);
+                    .invite(&mut self.context, now, request, caller, target);
             }
             // A challenge has been sent.
             Ok(None) => {}
