@@ -5,8 +5,8 @@ use control::sip::{HeaderName, Message, Method};
 use tests::world::{CONFIG, World};
 
 use crate::peers::{
-    BROWSER_OFFER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite, log_in,
-    register_at_carrier, trunk,
+    BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite,
+    in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
 };
 
 const GERMAN: &str = "country_code = \"49\"\nnational_prefix = \"0\"\n";
@@ -185,4 +185,56 @@ fn a_message_of_a_line_is_in_the_carrier_s_form_too() {
         header(&answer, HeaderName::From),
         "<sip:+49301001@lines.test>;tag=m"
     );
+}
+
+#[test]
+fn d15_who_was_called_before_is_told_in_the_browser_s_form() {
+    let mut world = world("inbound = \"national\"\noutbound = \"e164\"");
+    let browser = log_in(&mut world, "+49301001", "secret-one");
+    let mut invite = carrier_invite("sip:+49301001@198.51.100.1", CARRIER_OFFER);
+    let diversion = "\"Carol\" <tel:+49-30-1234567>;reason=unconditional;counter=1";
+    invite.push(HeaderName::Diversion, diversion);
+    let history = "<sip:+49301234567@carrier.test>;index=1, <sip:carol@carrier.test>;index=1.1";
+    invite.push(HeaderName::HistoryInfo, history);
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    let told = world.expect_request(browser, &Method::Invite);
+    assert_eq!(
+        header(&told, HeaderName::Diversion),
+        "\"Carol\" <sip:0301234567@carrier.test;user=phone>;reason=unconditional;counter=1"
+    );
+    let history: Vec<&str> = told.values(HeaderName::HistoryInfo).collect();
+    let expected = [
+        "<sip:0301234567@carrier.test>;index=1",
+        "<sip:carol@carrier.test>;index=1.1",
+    ];
+    assert_eq!(history, expected);
+}
+
+#[test]
+fn d5_a_transfer_names_the_number_as_a_call_would() {
+    let mut world = world("inbound = \"national\"\noutbound = \"e164\"");
+    let browser = log_in(&mut world, "+49301001", "secret-one");
+    let invite = browser_invite("+49301001", "lines.test", "030123456", BROWSER_OFFER);
+    let onward = dial(&mut world, browser, &invite);
+    let answer = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
+    world.receive(trunk(), &answer);
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let mut refer = in_dialog(&invite, &accepted, &Method::Refer, 1);
+    refer.push(HeaderName::ReferTo, "<sip:0301234567@lines.test>");
+    refer.push(HeaderName::Contact, "<sip:x@x1.invalid;transport=ws>");
+    world.receive(browser, &refer);
+    let passed = world.expect_request(trunk(), &Method::Refer);
+    let refer_to = header(&passed, HeaderName::ReferTo);
+    assert_eq!(refer_to, "<sip:+49301234567@carrier.test>");
+
+    let mut refer = in_dialog_of_callee(&onward, "bob1", &Method::Refer);
+    refer.push(HeaderName::ReferTo, "<sip:+49301234567@carrier.test>");
+    refer.push(HeaderName::Contact, "<sip:peer@198.51.100.20>");
+    world.receive(trunk(), &refer);
+    let passed = world.expect_request(browser, &Method::Refer);
+    let refer_to = header(&passed, HeaderName::ReferTo);
+    assert_eq!(refer_to, "<sip:0301234567@carrier.test>");
 }

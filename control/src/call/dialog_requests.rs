@@ -234,8 +234,9 @@ impl Calls {
             passed.copy_from(&request.message, name);
         }
         if method == Method::Refer {
-            let to = leg.side;
-            let is_sound = self.pass_refer(context, to, &request.message, &mut passed);
+            let from = call.leg(party).map_or(leg.side, |leg| leg.side);
+            let sides = (from, leg.side);
+            let is_sound = self.pass_refer(context, sides, &request.message, &mut passed);
             if is_sound.is_none() {
                 return context.refuse(now, &request, 400, "Refer-To not understood");
             }

@@ -101,7 +101,8 @@ pub(crate) fn copy_response(context: &Context, callee: Side, from: &Message, to:
     name_numbers(context, callee, to);
 }
 
-/// Who the carrier at this side says that it is gets written as browsers are told numbers.
+/// Who the carrier at this side says that calls, is called, or has been called before gets written as
+/// browsers are told numbers.
 pub(crate) fn name_numbers(context: &Context, side: Side, message: &mut Message) {
     let Side::Trunk(index) = side else { return };
     let Some(trunk) = context.config.trunks.get(index) else {
@@ -111,10 +112,12 @@ pub(crate) fn name_numbers(context: &Context, side: Side, message: &mut Message)
         return;
     }
     let name = |value: &str| numbers::name_from_trunk(&trunk.numbers, value, &trunk.domain);
-    let identities = message.values(HeaderName::PAssertedIdentity).map(name);
-    let identities: Vec<String> = identities.collect();
-    if !identities.is_empty() {
-        message.set(HeaderName::PAssertedIdentity, identities.join(", "));
+    for header in &FROM_TRUNK {
+        let before: Vec<&str> = message.values(header).collect();
+        let after: Vec<String> = before.iter().map(|value| name(value)).collect();
+        if before != after {
+            message.set(header, after.join(", "));
+        }
     }
 }
 

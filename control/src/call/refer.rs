@@ -14,6 +14,7 @@ use crate::limits::REFERS_PER_CALL_MAX;
 use crate::sip::header::header_param;
 use crate::sip::uri::decode;
 use crate::sip::{HeaderName, Message, NameAddr, Uri};
+use crate::trunk::numbers;
 
 /// A REFER that was passed on: its NOTIFYs may name it by its sequence number (RFC 3515 section
 /// 2.4.6), which differs between the legs.
@@ -121,8 +122,16 @@ impl Calls {
 
     /// `Refer-To` as the other side can use it: without what only a browser means, and with the
     /// names of its own dialogs. `None` if it is no address.
-    pub(super) fn map_refer_to(&self, context: &Context, to: Side, value: &str) -> Option<String> {
+    pub(super) fn map_refer_to(
+        &self,
+        context: &Context,
+        (from, to): (Side, Side),
+        value: &str,
+    ) -> Option<String> {
         let mut address = NameAddr::parse(value)?;
+        if address.uri.headers.is_empty() {
+            name_number(context, (from, to), &mut address.uri);
+        }
         address.uri.params.remove("transport");
         let mut target = None;
         for (name, value) in &mut address.uri.headers {
@@ -157,12 +166,12 @@ impl Calls {
     pub(super) fn pass_refer(
         &self,
         context: &Context,
-        to: Side,
+        sides: (Side, Side),
         from: &Message,
         onward: &mut Message,
     ) -> Option<()> {
         let mut targets = from.headers(HeaderName::ReferTo);
-        let refer_to = self.map_refer_to(context, to, targets.next()?)?;
+        let refer_to = self.map_refer_to(context, sides, targets.next()?)?;
         // RFC 3515 section 2.4.1: exactly one.
         if targets.next().is_some() {
             return None;
@@ -207,6 +216,25 @@ impl Call {
                 None => onward.push(&name, value),
             }
         }
+    }
+}
+
+/// Writes the number of who is to be called as the side writes it that is to call: it is dialled there
+/// as a call from here would be.
+fn name_number(context: &Context, (from, to): (Side, Side), uri: &mut Uri) {
+    let numbers = |index: usize| context.config.trunks.get(index).map(|trunk| &trunk.numbers);
+    match (from, to) {
+        (Side::Browser, Side::Trunk(index)) => {
+            if let Some(config) = numbers(index) {
+                numbers::to_trunk(config, uri);
+            }
+        }
+        (Side::Trunk(index), Side::Browser) => {
+            if let Some(config) = numbers(index) {
+                numbers::from_trunk(config, uri);
+            }
+        }
+        (Side::Browser, Side::Browser) | (Side::Trunk(_), Side::Trunk(_)) => {}
     }
 }
 
