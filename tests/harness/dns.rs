@@ -14,6 +14,8 @@ pub struct Dns {
     pub ttl: Duration,
     /// True: it answers nothing at all.
     pub is_down: bool,
+    /// Names whose servers have an answer that they cannot give (SERVFAIL).
+    pub failing: Vec<String>,
     /// What it was asked, in order.
     pub asked: Vec<Question>,
 }
@@ -67,6 +69,9 @@ impl Dns {
             return Answer::Failed("request timed out".to_owned());
         }
         let name = question.name.trim_end_matches('.').to_owned();
+        if self.failing.contains(&name) {
+            return Answer::Failed("server failure".to_owned());
+        }
         let records = self.records.get(&(question.kind, name));
         let ttl = self.ttl;
         match records.filter(|records| !records.is_empty()).cloned() {

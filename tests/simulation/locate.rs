@@ -327,3 +327,51 @@ fn granted(register: &Message) -> Message {
     response.push(HeaderName::Contact, contact);
     response
 }
+
+#[test]
+fn d1_srv_records_that_cannot_be_asked_for_are_not_taken_for_none() {
+    let mut world = unlocated("");
+    world.dns.host("carrier.test", &["198.51.100.40"]);
+    world.dns.failing = vec![SERVICE.to_owned()];
+    world.advance(Duration::ZERO);
+    let browser = register(&mut world, "reg-1");
+    world.expect_status(browser, 503);
+    world.expect_silence(at(40));
+    assert_eq!(warnings(&world), 1, "{:?}", world.logged);
+    // It is asked again soon, and believed when it says that there are none.
+    world.dns.failing.clear();
+    world.advance(seconds(3));
+    registers_at(&mut world, "reg-2", at(40));
+}
+
+#[test]
+fn d1_that_there_were_none_is_remembered_when_they_cannot_be_asked_for_again() {
+    let mut world = unlocated("");
+    world.dns.host("carrier.test", &["198.51.100.40"]);
+    world.advance(Duration::ZERO);
+    world.dns.failing = vec![SERVICE.to_owned()];
+    world.advance(seconds(3600));
+    registers_at(&mut world, "reg-1", at(40));
+}
+
+#[test]
+fn d1_a_domain_whose_naptr_cannot_be_asked_for_does_not_fall_back_to_udp() {
+    let config = CONFIG
+        .replace(
+            &format!("target = \"{TRUNK}\""),
+            "target = \"carrier.test\"\ntransport = \"auto\"",
+        )
+        .replace("[sip]\n", "[sip]\nlisten_tcp = \"198.51.100.1:5060\"\n");
+    let mut world = World::with_config(&config);
+    world.dns.ttl = seconds(300);
+    set_servers(&mut world, &[(10, 21)]);
+    world.dns.host("carrier.test", &["198.51.100.40"]);
+    world.dns.failing = vec!["_sip._tcp.carrier.test".to_owned()];
+    world.advance(Duration::ZERO);
+    let browser = register(&mut world, "reg-1");
+    world.expect_status(browser, 503);
+    // TCP is preferred; once it is known that there is none, UDP is right.
+    world.dns.failing.clear();
+    world.advance(seconds(3));
+    registers_at(&mut world, "reg-2", at(21));
+}

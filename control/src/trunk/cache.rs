@@ -46,8 +46,10 @@ pub(super) enum Look<'a> {
     Waiting,
     /// It was answered; with nothing, if there are none.
     Known(&'a [Record]),
-    /// The answer has outlived its time, or there never was one (then it is empty): why.
+    /// The answer has outlived its time: why.
     Stale(&'a [Record], &'a str),
+    /// There never was one, or it is too old: why. That is no answer that there is nothing.
+    Failed(&'a str),
 }
 
 impl Cache {
@@ -108,7 +110,7 @@ impl Cache {
             (Some(known), None) => Look::Known(&known.records),
             (Some(known), Some(_)) if now < known.until => Look::Known(&known.records),
             (Some(known), Some(reason)) => Look::Stale(&known.records, reason),
-            (None, Some(reason)) => Look::Stale(&[], reason),
+            (None, Some(reason)) => Look::Failed(reason),
             (None, None) => Look::Waiting,
         }
     }

@@ -193,7 +193,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The records that answer a question, which is wanted from now on. `None` if it was never
-    /// answered.
+    /// answered: "if no SRV records were found" (section 4.2) is another thing, and what is found
+    /// then may be a host that takes no calls, or a transport that is not protected.
     fn ask(&mut self, name: String, kind: RecordKind) -> Option<&'a [Record]> {
         let question = Question { name, kind };
         let wanted = &mut self.located.wanted;
@@ -213,6 +214,10 @@ impl<'a> Walk<'a> {
                 let trouble = format!("{question}: {reason}");
                 self.located.trouble = Some(trouble);
                 Some(records)
+            }
+            Look::Failed(reason) => {
+                self.located.trouble = Some(format!("{question}: {reason}"));
+                None
             }
         };
         wanted.insert(question);
