@@ -176,6 +176,9 @@ pub struct TrunkConfig {
     /// 3261 section 18.1.1), to the same address and port; over UDP if no connection can be had.
     /// Default false.
     pub tcp_for_large: bool,
+    /// True if requests of browsers to `sips` URIs go to it as requests to `sip` URIs where it is not
+    /// spoken to over TLS. Default false: they are refused with 480 (RFC 5630 section 5.3).
+    pub sips_as_sip: bool,
     /// What its certificate is checked against; only for TLS.
     pub trust: Trust,
     /// Where it is, at least one place; the default port is 5060, over TLS 5061.

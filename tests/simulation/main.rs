@@ -24,6 +24,7 @@ mod refer;
 mod registration;
 mod reliable;
 mod request_failover;
+mod rfc7118;
 mod service_route;
 mod session_timer;
 mod transports;

@@ -203,7 +203,13 @@ impl Leg {
                     return format!("<{}>", context.account_uri(account, self.peer));
                 }
                 let transport = self.peer.on_trunk_side().map_or(Transport::Udp, |(t, _)| t);
-                format!("<{}>", context.trunk_side_uri("ringway", transport))
+                let uri = context.trunk_side_uri("ringway", transport);
+                // RFC 3261 section 8.1.1.8: a dialog over sips has it in both Contacts.
+                let is_secure = self.dialog.remote_target.starts_with("sips:");
+                match uri.strip_prefix("sip:").filter(|_| is_secure) {
+                    Some(rest) => format!("<sips:{}>", rest.trim_end_matches(";transport=tls")),
+                    None => format!("<{uri}>"),
+                }
             }
         }
     }

@@ -281,6 +281,7 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     };
     writeln!(out, "transport = \"{transport}\"")?;
     writeln!(out, "tcp_for_large = {}", trunk.tcp_for_large)?;
+    writeln!(out, "sips_as_sip = {}", trunk.sips_as_sip)?;
     let probe_s = trunk.probe.map_or(0, |every| every.as_secs());
     writeln!(out, "probe_s = {probe_s}")?;
     writeln!(

@@ -152,6 +152,8 @@ pub(super) struct Trunk {
     pub(super) ca: At<String>,
     pub(super) verify: At<bool>,
     pub(super) tcp_for_large: At<bool>,
+    #[serde(default)]
+    pub(super) sips_as_sip: bool,
     pub(super) failover_after_s: At<u64>,
     pub(super) down_for_s: At<u64>,
     pub(super) probe_s: At<u64>,

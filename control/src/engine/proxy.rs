@@ -18,6 +18,7 @@ use crate::edge::register::token_in;
 use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
 use crate::edge::{Onward, Parties, Place, Way, address_of_record, dead_flow};
+use crate::sip::uri::Scheme;
 use crate::sip::{Message, Method, Uri};
 use crate::trunk::numbers;
 
@@ -93,8 +94,10 @@ impl Engine {
         if route::is_ours(&self.context, &uri) {
             return Err((482, "the request would come back"));
         }
-        let has_transport = uri.params.remove("transport");
-        let uri = has_transport.then(|| uri.to_string());
+        let was_sips = uri.scheme == Scheme::Sips;
+        self.check_sips(binding.trunk, &mut uri)?;
+        let is_changed = uri.params.remove("transport") | (was_sips && uri.scheme != Scheme::Sips);
+        let uri = is_changed.then(|| uri.to_string());
         let of_user = &binding.address_of_record;
         let ways = self.context.trunks.route(now, binding.trunk, of_user);
         let to = Destination::of_trunk(ways).ok_or(NO_TARGET)?;

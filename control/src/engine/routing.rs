@@ -14,7 +14,8 @@ use crate::edge::address_of_record;
 use crate::edge::identity::{self, is_anonymous};
 use crate::edge::route::Routes;
 use crate::lines;
-use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
+use crate::sip::uri::Scheme;
+use crate::sip::{HeaderName, Message, Method, NameAddr, Transport, Uri};
 use crate::trunk::called::called_number;
 use crate::trunk::numbers;
 
@@ -301,6 +302,7 @@ impl Engine {
             uri.port = None;
             asserted = Uri::sip(asserted.user_decoded().as_deref(), domain, None);
         }
+        self.check_sips(index, &mut uri)?;
         let mut from = caller.shown(domain);
         let is_signed = caller.message.header(HeaderName::Identity).is_some() && domain.is_none();
         if !is_signed {
@@ -324,6 +326,20 @@ impl Engine {
             is_private: is_anonymous(&from.uri),
             routes,
         })))
+    }
+
+    /// A `sips` URI asks for TLS on every hop (RFC 3261 section 26.2.2): without it the request goes
+    /// nowhere, unless the operator has said that such a URI means no more than `sip`.
+    pub(super) fn check_sips(&self, trunk: usize, uri: &mut Uri) -> Result<(), NoRoute> {
+        if uri.scheme != Scheme::Sips || self.context.trunks.transport(trunk) == Transport::Tls {
+            return Ok(());
+        }
+        let config = self.context.config.trunks.get(trunk);
+        if !config.is_some_and(|config| config.sips_as_sip) {
+            return Err((480, "sips, and the trunk is not spoken to over TLS"));
+        }
+        uri.scheme = Scheme::Sip;
+        Ok(())
     }
 
     /// The browser that a carrier's request is for: by the token of its registration, or by the
