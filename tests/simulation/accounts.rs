@@ -430,3 +430,34 @@ fn c3_a_trunk_s_own_timers_hold_for_requests_to_it() {
     world.advance(Duration::from_millis(2_700));
     world.expect_status(browser, 408);
 }
+
+#[test]
+fn o14_requests_of_the_account_take_the_way_that_its_registrar_named() {
+    let mut world = World::with_config(&config("register = true"));
+    world.advance(Duration::ZERO);
+    let register = world.expect_request(trunk(), &Method::Register);
+    let mut granted = answer_to(&register, 200, "r", None);
+    granted.set(
+        HeaderName::Contact,
+        register.header(HeaderName::Contact).unwrap(),
+    );
+    let routes = [
+        "<sip:orig@scscf.carrier.test;lr>",
+        "<sip:second.carrier.test;lr>",
+    ];
+    granted.push(HeaderName::ServiceRoute, routes.join(", "));
+    world.receive(trunk(), &granted);
+    let (_, _, onward) = dial(&mut world);
+    let taken = |message: &Message| -> Vec<String> {
+        message
+            .values(HeaderName::Route)
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(taken(&onward), routes);
+    // With credentials too.
+    world.receive(trunk(), &challenge(&onward, 407, ""));
+    world.expect_request(trunk(), &Method::Ack);
+    let again = world.expect_request(trunk(), &Method::Invite);
+    assert_eq!(taken(&again), routes);
+}
