@@ -172,12 +172,12 @@ pub struct TrunkConfig {
     /// True if its domain chooses instead among what `[sip]` listens for (RFC 3263 section 4.1):
     /// `transport = "auto"`. Then `transport` is UDP: what holds where the domain says nothing.
     pub transport_by_dns: bool,
-    /// True if a request that is larger than 1300 bytes, which would go over UDP, goes over TCP (RFC
-    /// 3261 section 18.1.1), to the same address and port; over UDP if no connection can be had.
-    /// Default false.
+    /// True if a request that is larger than 1300 bytes, which would go over UDP, goes over TCP
+    /// (RFC 3261 section 18.1.1), to the same address and port; over UDP if no connection can be
+    /// had. Default false.
     pub tcp_for_large: bool,
-    /// True if requests of browsers to `sips` URIs go to it as requests to `sip` URIs where it is not
-    /// spoken to over TLS. Default false: they are refused with 480 (RFC 5630 section 5.3).
+    /// True if requests of browsers to `sips` URIs go to it as requests to `sip` URIs where it is
+    /// not spoken to over TLS. Default false: they are refused with 480 (RFC 5630 section 5.3).
     pub sips_as_sip: bool,
     /// What its certificate is checked against; only for TLS.
     pub trust: Trust,

@@ -139,7 +139,8 @@ pub struct Trunks {
 }
 
 impl Trunks {
-    /// All targets are up, their names yet to be looked up; those that are to be asked whether they live are asked at once.
+    /// All targets are up, their names yet to be looked up; those that are to be asked whether they
+    /// live are asked at once.
     #[must_use]
     pub fn new(config: Arc<Config>, now: Instant) -> Self {
         let mut trunks = Self {

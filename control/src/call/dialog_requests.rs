@@ -335,7 +335,8 @@ fn is_for_us(request: &Incoming) -> bool {
     })
 }
 
-/// Requests of a dialog come from its peer: for a trunk, from an address of its own; for a browser, over a WebSocket with both tags, which only the two sides know.
+/// Requests of a dialog come from its peer: for a trunk, from an address of its own; for a browser,
+/// over a WebSocket with both tags, which only the two sides know.
 fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
     match (leg.side, peer) {
         (Side::Browser, Peer::WebSocket(_)) => true,

@@ -101,8 +101,8 @@ pub(crate) fn copy_response(context: &Context, callee: Side, from: &Message, to:
     name_numbers(context, callee, to);
 }
 
-/// Who the carrier at this side says that calls, is called, or has been called before gets written as
-/// browsers are told numbers.
+/// Who the carrier at this side says that calls, is called, or has been called before gets written
+/// as browsers are told numbers.
 pub(crate) fn name_numbers(context: &Context, side: Side, message: &mut Message) {
     let Side::Trunk(index) = side else { return };
     let Some(trunk) = context.config.trunks.get(index) else {

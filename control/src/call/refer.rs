@@ -219,8 +219,8 @@ impl Call {
     }
 }
 
-/// Writes the number of who is to be called as the side writes it that is to call: it is dialled there
-/// as a call from here would be.
+/// Writes the number of who is to be called as the side writes it that is to call: it is dialled
+/// there as a call from here would be.
 fn name_number(context: &Context, (from, to): (Side, Side), uri: &mut Uri) {
     let numbers = |index: usize| context.config.trunks.get(index).map(|trunk| &trunk.numbers);
     match (from, to) {

@@ -40,7 +40,8 @@ impl Destination {
         Some(Self::new(peer, Some(attempt)))
     }
 
-    /// Sends a request there; `account` is the trunk whose account answers challenges to it. Returns what it waits for, and what is done when that fails.
+    /// Sends a request there; `account` is the trunk whose account answers challenges to it. Returns
+    /// what it waits for, and what is done when that fails.
     pub(super) fn send(
         self,
         context: &mut Context,

@@ -75,7 +75,8 @@ fn speaks_websocket(uri: &Uri) -> bool {
     transport.eq_ignore_ascii_case("ws") || transport.eq_ignore_ascii_case("wss")
 }
 
-/// The value of our Path for a user's registration: `ob` where outbound (RFC 5626 section 5.1) is meant.
+/// The value of our Path for a user's registration: `ob` where outbound (RFC 5626 section 5.1) is
+/// meant.
 pub(crate) fn path(context: &Context, user: &str, token: &str, outbound: bool) -> String {
     let ob = if outbound { ";ob" } else { "" };
     let transport = context.transport_of_user(user);

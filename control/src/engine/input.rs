@@ -125,7 +125,8 @@ pub enum Input {
         /// What is wrong with it.
         error: FrameError,
     },
-    /// A whole SIP message (one WebSocket message, one datagram, one frame of a stream), or a keep-alive of CRLFs.
+    /// A whole SIP message (one WebSocket message, one datagram, one frame of a stream), or a
+    /// keep-alive of CRLFs.
     Message {
         /// Where it came from.
         peer: Peer,
