@@ -6,6 +6,7 @@
 mod corpus;
 mod frames;
 mod properties;
+mod rfc3261;
 mod rfc4475;
 mod rfc5118;
 mod subject;
