@@ -5,12 +5,13 @@
 //! and says where it goes. The buffer it arrived in is the buffer it leaves in.
 //!
 //! The contract of a turn: any number of `handle_*`, then [`Engine::poll_event`] until empty, then
-//! wait for [`Engine::poll_timeout`]. After [`Engine::handle_timeout`] there may be reports to send:
-//! [`Engine::poll_report`]. `now` never goes backwards. No I/O, no clock; the tables are
-//! allocated when the engine is made and never grow (only key contexts are made later, by
-//! [`Command::InstallKeys`](crate::link::Command::InstallKeys)).
+//! wait for [`Engine::poll_timeout`]. After [`Engine::handle_timeout`] there may be reports and digits
+//! to send: [`Engine::poll_report`], [`Engine::poll_digit`]. `now` never goes backwards. No I/O, no
+//! clock; the tables are allocated when the engine is made and never grow (only key contexts and
+//! queues of digits are made later, by [`Command`](crate::link::Command)s).
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::wire::classify::{Protocol, classify};
 use crate::wire::ntp::NtpTime;
 
 mod commands;
+mod digits;
 mod feedback;
 mod flow;
 mod ice;
@@ -70,6 +72,8 @@ pub struct Engine {
     reports_due: VecDeque<u16>,
     clock: Clock,
     random: u64,
+    /// Flows whose next packet of a digit is to be written, and when; each at most once.
+    digits_due: BinaryHeap<Reverse<(Instant, FlowId)>>,
     /// When the next slots are looked at, and which come first; `None` while no flow is open.
     sweep_at: Option<Instant>,
     sweep_slot: usize,
@@ -95,6 +99,7 @@ impl Engine {
             clock: Clock::new(config.epoch.0),
             random: config.seed | 1,
             reports_due,
+            digits_due: BinaryHeap::with_capacity(config.flows_max),
             config,
             counters,
             table,
@@ -165,10 +170,11 @@ impl Engine {
         self.peer_changes.pop_front()
     }
 
-    /// When [`Engine::handle_timeout`] wants to be called; `None` while no flow is open.
+    /// When [`Engine::handle_timeout`] and [`Engine::poll_digit`] want to be called; `None` while no
+    /// flow is open.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.sweep_at
+        self.sweep_at.into_iter().chain(self.digit_due_at()).min()
     }
 
     /// May this DTLS datagram from control be sent? Only to an address that is ICE-validated for

@@ -61,7 +61,7 @@ pub const BUFFER_BYTES: usize = 2048;
 /// all of them, and the browser socket loses nearly everything.
 pub const BUFFERS_PER_WORKER: usize = 4096;
 /// Of these, kept out of the kernel's reach for datagrams that control sends.
-pub const SPARE_BUFFERS_PER_WORKER: usize = 128;
+pub const SPARE_BUFFERS_PER_WORKER: usize = 192;
 /// Buffers for runs of datagrams that come as one (UDP receive offload): enough that the kernel need
 /// not stop between two turns.
 pub const RUNS_PER_WORKER: usize = 512;
@@ -110,6 +110,20 @@ pub const REPORT_BYTES_MAX: usize =
     2 * 28 + 2 * 24 + 4 + 2 * (8 + CNAME_BYTES_MAX) + SRTP_OVERHEAD_BYTES_MAX + 48;
 /// Reports of ours that are sent in one turn of a worker; further ones wait for the next.
 pub const REPORTS_PER_TURN_MAX: usize = 64;
+/// Digits of one flow that wait to be sent: a telephone number. Beyond it, they are refused.
+pub const DIGITS_PER_FLOW_MAX: usize = 32;
+/// A digit is sent for at least so long: receivers need not know a shorter one (ITU-T Q.24).
+pub const DIGIT_DURATION_MIN: Duration = Duration::from_millis(40);
+/// A digit is sent for at most so long: audio is withheld meanwhile.
+pub const DIGIT_DURATION_MAX: Duration = Duration::from_secs(1);
+/// Time between two packets of a digit: that between two packets of audio (RFC 4733 section 2.5.1.2).
+pub const DIGIT_PACKET_INTERVAL: Duration = Duration::from_millis(20);
+/// Time between the end of a digit and the next: twice what receivers need (ITU-T Q.24).
+pub const DIGIT_PAUSE: Duration = Duration::from_millis(80);
+/// Largest packet of a digit.
+pub const DIGIT_PACKET_BYTES_MAX: usize = 16 + SRTP_OVERHEAD_BYTES_MAX;
+/// Packets of digits that are sent in one turn of a worker; further ones wait for the next.
+pub const DIGIT_PACKETS_PER_TURN_MAX: usize = 64;
 /// A source's report that puts its media further than this from where its packets are is not
 /// believed: there are peers whose reports tell some other clock.
 pub const MEDIA_TIME_DEVIATION_MAX: Duration = Duration::from_secs(5);
@@ -129,7 +143,12 @@ const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
 const _: () = assert!(RUNS_PER_WORKER.is_power_of_two() && RUNS_PER_WORKER > BUFFERS_TO_REARM_MIN);
-const _: () = assert!(SPARE_BUFFERS_PER_WORKER >= DATAGRAMS_PER_TURN_MAX + REPORTS_PER_TURN_MAX);
+const _: () = assert!(
+    SPARE_BUFFERS_PER_WORKER
+        >= DATAGRAMS_PER_TURN_MAX + REPORTS_PER_TURN_MAX + DIGIT_PACKETS_PER_TURN_MAX
+);
+// The duration field has 16 bits, and opus 48 kHz.
+const _: () = assert!(DIGIT_DURATION_MAX.as_millis() * 48 <= u16::MAX as u128);
 // RFC 3550 section 6.3.1: the interval is the longer one of the minimum and of what both sides'
 // reports take of 5 % of the bandwidth. At 32 kbit/s of audio and 100 kbit/s of video, headers
 // included, that is the minimum: the other need not be calculated.

@@ -5,6 +5,7 @@ pub mod ntp;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;
+pub mod telephone_event;
 
 /// The two bytes at `offset` as a number.
 pub(crate) fn read_u16(bytes: &[u8], offset: usize) -> Option<u16> {

@@ -20,8 +20,9 @@ use crate::io::backend::Backend;
 use crate::io::received::Received;
 use crate::io::socket;
 use crate::limits::{
-    COMMANDS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, FULL_EVENTS_RETRY_AFTER, PACKET_BYTES_MAX,
-    REPORT_BYTES_MAX, REPORTS_PER_TURN_MAX,
+    COMMANDS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, DIGIT_PACKET_BYTES_MAX,
+    DIGIT_PACKETS_PER_TURN_MAX, FULL_EVENTS_RETRY_AFTER, PACKET_BYTES_MAX, REPORT_BYTES_MAX,
+    REPORTS_PER_TURN_MAX,
 };
 use crate::link::{Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd};
 
@@ -81,6 +82,7 @@ impl Worker {
             self.connect_trunks();
             self.engine.handle_timeout(now);
             self.send_reports(now);
+            self.send_digits(now);
             self.publish_events();
             for _ in 0..self.io.take_receive_failures() {
                 self.end.counters().count_drop(DropReason::NoBuffer);
@@ -165,6 +167,18 @@ impl Worker {
         let mut buffer = [0; REPORT_BYTES_MAX];
         for _ in 0..REPORTS_PER_TURN_MAX {
             let Some(transmit) = self.engine.poll_report(now, &mut buffer) else {
+                return;
+            };
+            let bytes = buffer.get(..transmit.length).unwrap_or_default();
+            self.io.send_copy(bytes, &transmit);
+        }
+    }
+
+    /// What is left is due at the engine's next timeout: at once.
+    fn send_digits(&mut self, now: Instant) {
+        let mut buffer = [0; DIGIT_PACKET_BYTES_MAX];
+        for _ in 0..DIGIT_PACKETS_PER_TURN_MAX {
+            let Some(transmit) = self.engine.poll_digit(now, &mut buffer) else {
                 return;
             };
             let bytes = buffer.get(..transmit.length).unwrap_or_default();

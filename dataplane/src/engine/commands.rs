@@ -29,6 +29,7 @@ impl Engine {
             Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
             Command::SetRoute(route) => (route.from, self.set_route(&route)),
             Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
+            Command::SendDigit(digit) => (digit.from, self.send_digit(now, digit)),
             Command::CloseFlow { flow } => (flow, self.close(now, flow, CloseReason::Asked)),
             Command::Stop => return self.stop(now),
         };
@@ -134,10 +135,13 @@ impl Engine {
             .known_route()
             .map(|old| old.to)
             .filter(|old| *old != to);
-        medium.set_route(route);
+        let continues = medium.set_route(route);
         if let Some(flow) = old_to.and_then(|old| self.table.get_mut(old)) {
             let sender = &mut flow.medium_mut(media).sender;
             *sender = sender.filter(|sender| *sender != from);
+        }
+        if media == Media::Audio && !continues {
+            self.stop_digits(from);
         }
         if let Some(flow) = self.table.get_mut(to) {
             let medium = flow.medium_mut(media);
@@ -153,10 +157,14 @@ impl Engine {
     fn clear_route(&mut self, id: FlowId, media: Media) -> Result<(), RefuseReason> {
         let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
         flow.medium_mut(media).clear_route();
+        if media == Media::Audio {
+            self.stop_digits(id);
+        }
         Ok(())
     }
 
     fn close(&mut self, now: Instant, id: FlowId, reason: CloseReason) -> Result<(), RefuseReason> {
+        self.stop_digits(id);
         let flow = self.table.remove(id).ok_or(RefuseReason::UnknownFlow)?;
         for media in MEDIA {
             let to = flow.medium(media).known_route().map(|route| route.to);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
 
+use super::digits::FlowDigits;
 use super::moment::Moment;
 use super::peer::{Browser, Kind};
 use super::reports::PeerClock;
@@ -53,6 +54,8 @@ pub(super) struct Flow {
     pub(super) peer_clock: PeerClock,
     /// What the peer is told that our streams belong to.
     pub(super) cname: Cname,
+    /// `None` until there is a digit.
+    pub(super) digits: Option<Box<FlowDigits>>,
 }
 
 /// Which events of the packet path wait for control: at most one of each kind.
@@ -81,6 +84,7 @@ impl Flow {
             report_is_due: false,
             peer_clock: PeerClock::default(),
             cname,
+            digits: None,
         }
     }
 

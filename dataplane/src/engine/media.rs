@@ -83,10 +83,10 @@ impl Engine {
         let medium = flow.medium_mut(media);
         let clock_hz = medium.known_route().map_or(0, |route| route.clock_hz);
         medium.reception.observe(&header, since_open, clock_hz);
-        let (to, ssrc) = medium
-            .route()
-            .map(|route| (route.to, route.outgoing_ssrc))
-            .ok_or(DropReason::NoRoute)?;
+        let route = medium.open_route();
+        let Some((to, ssrc)) = route.map(|route| (route.to, route.outgoing_ssrc)) else {
+            return Err(medium.withhold(&header));
+        };
         let (sequence, timestamp) = medium
             .rewrite
             .apply(now, &header, clock_hz)

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::reception::Reception;
 use super::sending::Sending;
+use super::verdict::DropReason;
 use crate::limits::{REORDER_WINDOW_PACKETS, SEQUENCE_JUMP_MAX};
 use crate::link::{Feedback, FlowId, PayloadTypeMap, Route, StreamTotals};
 use crate::wire::rtp::RtpHeader;
@@ -29,6 +30,18 @@ impl KnownRoute {
     }
 }
 
+/// Whether what arrives goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    /// No: there is no route, or the medium is on hold.
+    #[default]
+    Closed,
+    /// Yes.
+    Open,
+    /// Not now: a digit is sent in its place.
+    Replaced,
+}
+
 /// One medium of one flow. A packet that arrives touches one cache line of each of the first three,
 /// one that leaves the first line of the last.
 #[derive(Default)]
@@ -36,8 +49,7 @@ impl KnownRoute {
 pub(super) struct Medium {
     /// Where what arrives goes. Kept during hold, so that the medium is still recognised.
     route: Option<KnownRoute>,
-    /// The route is in use; false during hold.
-    is_forwarding: bool,
+    gate: Gate,
     /// The flow whose medium is sent to this one's peer: reports from here are about it.
     pub(super) sender: Option<FlowId>,
     pub(super) rewrite: Rewrite,
@@ -47,7 +59,8 @@ pub(super) struct Medium {
 }
 
 impl Medium {
-    pub(super) fn set_route(&mut self, route: &Route) {
+    /// False if the stream that it makes is another one than before.
+    pub(super) fn set_route(&mut self, route: &Route) -> bool {
         let continues = self
             .route
             .as_ref()
@@ -56,11 +69,35 @@ impl Medium {
             self.rewrite = Rewrite::default();
         }
         self.route = Some(KnownRoute::new(route));
-        self.is_forwarding = true;
+        if !continues || self.gate == Gate::Closed {
+            self.gate = Gate::Open;
+        }
+        continues
     }
 
     pub(super) fn clear_route(&mut self) {
-        self.is_forwarding = false;
+        self.gate = Gate::Closed;
+    }
+
+    /// A digit begins or ends; of no consequence while the route is not in use.
+    pub(super) fn replace(&mut self, by_digit: bool) {
+        self.gate = match (self.gate, by_digit) {
+            (Gate::Closed, _) => Gate::Closed,
+            (Gate::Open | Gate::Replaced, true) => Gate::Replaced,
+            (Gate::Open | Gate::Replaced, false) => Gate::Open,
+        };
+    }
+
+    /// Takes note of a packet that has no [`Medium::open_route`], and says why.
+    #[cold]
+    pub(super) fn withhold(&mut self, header: &RtpHeader) -> DropReason {
+        match self.gate {
+            Gate::Closed | Gate::Open => DropReason::NoRoute,
+            Gate::Replaced => {
+                self.rewrite.skip(header);
+                DropReason::DigitInstead
+            }
+        }
     }
 
     /// The route, whether in use or not.
@@ -70,7 +107,12 @@ impl Medium {
 
     /// The route, if in use.
     pub(super) fn route(&self) -> Option<&KnownRoute> {
-        self.route.as_ref().filter(|_| self.is_forwarding)
+        self.route.as_ref().filter(|_| self.gate != Gate::Closed)
+    }
+
+    /// The route, if packets go along it now.
+    pub(super) fn open_route(&self) -> Option<&KnownRoute> {
+        self.route.as_ref().filter(|_| self.gate == Gate::Open)
     }
 
     /// True once a packet came from the peer or went to it.
@@ -148,10 +190,7 @@ impl Rewrite {
         header: &RtpHeader,
         clock_hz: u32,
     ) -> (u16, u32) {
-        let elapsed = ticks(now.saturating_duration_since(newest.sent_at), clock_hz);
-        // At least one frame of 20 ms: two frames never carry the same time.
-        let step = elapsed.max(clock_hz / 50).max(1);
-        let timestamp = newest.timestamp.wrapping_add(step);
+        let timestamp = newest.time_after(now, clock_hz);
         let sequence = newest.sequence.wrapping_add(1);
         self.sequence_offset = sequence.wrapping_sub(header.sequence);
         self.timestamp_offset = timestamp.wrapping_sub(header.timestamp);
@@ -167,6 +206,56 @@ impl Rewrite {
         (sequence, timestamp)
     }
 
+    /// The time of something of ours that begins now. `random` is where a stream begins that has
+    /// no packet yet.
+    pub(super) fn begin(&mut self, now: Instant, clock_hz: u32, random: u64) -> u32 {
+        let Some(newest) = self.newest else {
+            let [high, low, sequence_high, sequence_low, ..] = random.to_be_bytes();
+            let timestamp = u32::from_be_bytes([high, low, sequence_low, sequence_high]);
+            self.newest = Some(Newest {
+                source_ssrc: 0,
+                // Far from its wrap: a receiver of SRTP that misses the first packets still
+                // guesses the rollover counter (RFC 3711 section 3.3.1).
+                sequence: u16::from_be_bytes([sequence_high, sequence_low]) >> 1,
+                timestamp,
+                sent_at: now,
+                sent: u128::MAX,
+            });
+            return timestamp;
+        };
+        newest.time_after(now, clock_hz)
+    }
+
+    /// The sequence number of a packet of ours with this time, which was [begun](Self::begin): the
+    /// source's go on behind it.
+    pub(super) fn insert(&mut self, now: Instant, timestamp: u32) -> u16 {
+        self.sequence_offset = self.sequence_offset.wrapping_add(1);
+        let Some(newest) = &mut self.newest else {
+            return 0;
+        };
+        newest.sequence = newest.sequence.wrapping_add(1);
+        if newest.timestamp != timestamp {
+            (newest.timestamp, newest.sent_at) = (timestamp, now);
+        }
+        // What comes late would land on what is used.
+        newest.sent = u128::MAX;
+        newest.sequence
+    }
+
+    /// A packet of the source does not leave: the next one follows on what did.
+    fn skip(&mut self, header: &RtpHeader) {
+        let Some(newest) = &mut self.newest else {
+            return;
+        };
+        let expected = newest.sequence.wrapping_sub(self.sequence_offset);
+        let step = distance(expected, header.sequence);
+        let is_same = newest.source_ssrc == header.ssrc && step.unsigned_abs() <= SEQUENCE_JUMP_MAX;
+        if is_same && step > 0 {
+            self.sequence_offset = newest.sequence.wrapping_sub(header.sequence);
+            newest.sent = u128::MAX;
+        }
+    }
+
     /// What is added to incoming sequence numbers.
     pub(super) fn sequence_offset(&self) -> u16 {
         self.sequence_offset
@@ -180,6 +269,14 @@ impl Rewrite {
 }
 
 impl Newest {
+    /// The time of what follows now, from another clock.
+    fn time_after(&self, now: Instant, clock_hz: u32) -> u32 {
+        let elapsed = ticks(now.saturating_duration_since(self.sent_at), clock_hz);
+        // At least one frame of 20 ms: two frames never carry the same time.
+        let step = elapsed.max(clock_hz / 50).max(1);
+        self.timestamp.wrapping_add(step)
+    }
+
     /// The state after one more packet; `None` if it must not be sent.
     fn followed_by(mut self, now: Instant, sequence: u16, timestamp: u32) -> Option<Self> {
         let step = distance(self.sequence, sequence);

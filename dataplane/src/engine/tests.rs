@@ -17,6 +17,7 @@ use crate::wire::stun::Role;
 use crate::wire::stun::tests::TestCheck;
 
 mod commands;
+mod digits;
 mod ice;
 mod media;
 mod rtcp;

@@ -113,6 +113,8 @@ drop_reasons! {
     UnknownPayloadType => "unknown_payload_type",
     /// The medium has no route (hold, refused, not yet answered).
     NoRoute => "no_route",
+    /// Audio that came while a digit was sent in its place.
+    DigitInstead => "digit_instead",
     /// The other side has no proven address yet, or has withdrawn its consent.
     NoDestination => "no_destination",
     /// The other side has no keys yet.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crypto::keys::SrtpKeys;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -49,6 +50,10 @@ pub enum Command {
         /// Which medium.
         media: Media,
     },
+    /// Sends a digit with the audio that arrives at a flow, behind those that are not sent yet.
+    /// Refused when the audio goes nowhere, or when too many wait
+    /// ([`DIGITS_PER_FLOW_MAX`](crate::limits::DIGITS_PER_FLOW_MAX)).
+    SendDigit(SendDigit),
     /// Ends a flow; answered by [`Event::FlowClosed`](super::Event::FlowClosed) with its totals.
     CloseFlow {
         /// The flow that is meant.
@@ -268,6 +273,21 @@ pub struct Route {
     pub feedback: Feedback,
     /// What `to`'s peer is told that the stream belongs to: the same for all that one sends.
     pub cname: Cname,
+}
+
+/// A digit that is sent as a telephone-event (RFC 4733) in the stream that the audio of a flow makes
+/// on the other leg, in place of that audio. What waits when the route ends is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendDigit {
+    /// The flow whose audio route it follows.
+    pub from: FlowId,
+    /// 0 to 9, 10 for `*`, 11 for `#`, 12 to 15 for A to D (RFC 4733 section 3.2).
+    pub event: u8,
+    /// How long it lasts; at least [`DIGIT_DURATION_MIN`](crate::limits::DIGIT_DURATION_MIN) and at
+    /// most [`DIGIT_DURATION_MAX`](crate::limits::DIGIT_DURATION_MAX), whatever is asked for.
+    pub duration: Duration,
+    /// Of telephone-event, as the receiver wants it; its clock rate is that of the route.
+    pub payload_type: u8,
 }
 
 /// Kinds of feedback messages (RFC 4585 section 4.2, `a=rtcp-fb`).

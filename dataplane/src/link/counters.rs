@@ -38,6 +38,7 @@ pub struct Counters {
     to_control_packets: Counter,
     consumed_packets: Counter,
     sent_reports: Counter,
+    sent_digit_packets: Counter,
     dropped_feedback_messages: Counter,
     dropped_packets: [Counter; DROP_REASONS],
     open_flows: Counter,
@@ -58,6 +59,8 @@ pub struct CountersSnapshot {
     pub consumed_packets: u64,
     /// RTCP reports of our own that were sent.
     pub sent_reports: u64,
+    /// Telephone-event packets of our own that were sent.
+    pub sent_digit_packets: u64,
     /// RTCP messages that the other leg did not negotiate, alone or beside others in a packet.
     pub dropped_feedback_messages: u64,
     /// Flows that are open now.
@@ -82,6 +85,7 @@ impl Counters {
             to_control_packets: Counter::default(),
             consumed_packets: Counter::default(),
             sent_reports: Counter::default(),
+            sent_digit_packets: Counter::default(),
             dropped_feedback_messages: Counter::default(),
             dropped_packets: std::array::from_fn(|_| Counter::default()),
             open_flows: Counter::default(),
@@ -98,6 +102,7 @@ impl Counters {
             to_control_packets: self.to_control_packets.get(),
             consumed_packets: self.consumed_packets.get(),
             sent_reports: self.sent_reports.get(),
+            sent_digit_packets: self.sent_digit_packets.get(),
             dropped_feedback_messages: self.dropped_feedback_messages.get(),
             open_flows: self.open_flows.get(),
             dropped_packets: std::array::from_fn(|index| {
@@ -129,6 +134,11 @@ impl Counters {
     /// Counts one report of ours. Called by the engine.
     pub(crate) fn count_report(&self) {
         self.sent_reports.add(1);
+    }
+
+    /// Counts one telephone-event packet of ours. Called by the engine.
+    pub(crate) fn count_digit_packet(&self) {
+        self.sent_digit_packets.add(1);
     }
 
     /// Counts messages that nobody negotiated. Called by the engine.

@@ -68,6 +68,10 @@ pub enum RefuseReason {
     WrongKind,
     /// The key material does not fit its profile.
     BadKeys,
+    /// The audio of the flow goes nowhere.
+    NoRoute,
+    /// As many digits as may wait are waiting.
+    TooManyDigits,
 }
 
 /// Why a flow ended.

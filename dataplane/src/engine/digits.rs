@@ -1,0 +1,246 @@
+//! Digits of our own in the audio of a flow: telephone-events (RFC 4733) in the numbering that the
+//! audio leaves with, so that the receiver sees one stream of one source.
+//!
+//! While a digit lasts, the audio of its flow is withheld: a receiver plays one or the other, and
+//! numbers go on without a gap. A digit needs no audio: a muted source sends digits too.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use super::flow::MediaProtocol;
+use super::route::ticks;
+use super::verdict::{DropReason, Transmit};
+use crate::limits::{
+    DIGIT_DURATION_MAX, DIGIT_DURATION_MIN, DIGIT_PACKET_INTERVAL, DIGIT_PAUSE, DIGITS_PER_FLOW_MAX,
+};
+use crate::link::{FlowId, Media, RefuseReason, SendDigit};
+use crate::wire::telephone_event::{self, TelephoneEvent};
+
+/// RFC 4733 section 2.5.1.4: the final packet is sent three times.
+const FINAL_PACKETS: u32 = 3;
+
+/// What few flows have: what is known of their digits.
+#[derive(Default)]
+pub(super) struct FlowDigits {
+    /// Those of ours that go where the audio goes; `None` when there is nothing to do.
+    pub(super) sent: Option<Digits>,
+}
+
+/// The digits of one flow: the one that is being sent, and those that wait.
+pub(super) struct Digits {
+    waiting: VecDeque<SendDigit>,
+    current: Option<Current>,
+}
+
+/// A digit of which at least one packet has left.
+struct Current {
+    digit: SendDigit,
+    /// When it began, in the stream's media time.
+    timestamp: u32,
+    /// Packets that have left.
+    packets: u32,
+    /// Packets until its end is told for the first time, that one included.
+    packets_to_end: u32,
+}
+
+/// What one packet of a digit says.
+struct Packet {
+    payload_type: u8,
+    is_first: bool,
+    timestamp: u32,
+    event: TelephoneEvent,
+}
+
+impl Digits {
+    fn new(first: SendDigit) -> Self {
+        let mut waiting = VecDeque::with_capacity(DIGITS_PER_FLOW_MAX);
+        waiting.push_back(first);
+        Self {
+            waiting,
+            current: None,
+        }
+    }
+
+    /// The next packet, and the time from it until something is to be done again; `None` when the
+    /// pause after the last digit is over.
+    fn next(&mut self, clock_hz: u32, begin: impl FnOnce() -> u32) -> Option<(Packet, Duration)> {
+        if self.current.is_none() {
+            let digit = self.waiting.pop_front()?;
+            let lasts = digit.duration.clamp(DIGIT_DURATION_MIN, DIGIT_DURATION_MAX);
+            let packets = lasts
+                .as_micros()
+                .div_ceil(DIGIT_PACKET_INTERVAL.as_micros());
+            self.current = Some(Current {
+                digit: SendDigit {
+                    duration: lasts,
+                    ..digit
+                },
+                timestamp: begin(),
+                packets: 0,
+                packets_to_end: u32::try_from(packets).unwrap_or(1),
+            });
+        }
+        let current = self.current.as_mut()?;
+        current.packets += 1;
+        let (packet, is_last) = (current.packet(clock_hz), current.is_over());
+        let wait = if is_last {
+            // The last packet left later than the digit ended: that is part of the pause.
+            let repeated = DIGIT_PACKET_INTERVAL * (FINAL_PACKETS - 2);
+            self.current = None;
+            DIGIT_PAUSE.saturating_sub(repeated)
+        } else {
+            DIGIT_PACKET_INTERVAL
+        };
+        Some((packet, wait))
+    }
+}
+
+impl Current {
+    /// The packet that was counted last. As a frame of audio it tells what lasts from now on: the
+    /// first says one interval, for zero would be a state (RFC 4733 section 2.3.5).
+    fn packet(&self, clock_hz: u32) -> Packet {
+        let is_end = self.packets >= self.packets_to_end;
+        let so_far = if is_end {
+            self.digit.duration
+        } else {
+            DIGIT_PACKET_INTERVAL * self.packets
+        };
+        Packet {
+            payload_type: self.digit.payload_type,
+            is_first: self.packets == 1,
+            timestamp: self.timestamp,
+            event: TelephoneEvent {
+                event: self.digit.event,
+                is_end,
+                duration: u16::try_from(ticks(so_far, clock_hz)).unwrap_or(u16::MAX),
+            },
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.packets + 1 >= self.packets_to_end + FINAL_PACKETS
+    }
+}
+
+impl Engine {
+    /// Writes the next packet of a digit that is due into `buffer`
+    /// ([`DIGIT_PACKET_BYTES_MAX`](crate::limits::DIGIT_PACKET_BYTES_MAX) at most), protected, and
+    /// says where it goes. `None` when there is none: to be called until then, or as often as the
+    /// shell can send in one turn.
+    pub fn poll_digit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        while let Some(Reverse((at, id))) = self.digits_due.peek().copied()
+            && at <= now
+        {
+            self.digits_due.pop();
+            let Some((packet, wait)) = self.next_packet(now, id) else {
+                self.drop_digits(id);
+                continue;
+            };
+            // Equal intervals, but no hurry after a turn that came much too late.
+            let from = if now - at > wait { now } else { at };
+            self.digits_due.push(Reverse((from + wait, id)));
+            match self.write_digit(now, id, &packet, buffer) {
+                Ok(transmit) => {
+                    self.counters.count_digit_packet();
+                    return Some(transmit);
+                }
+                Err(reason) => self.counters.count_drop(reason),
+            }
+        }
+        None
+    }
+
+    /// Queues a digit behind those that are not sent yet.
+    pub(super) fn send_digit(
+        &mut self,
+        now: Instant,
+        digit: SendDigit,
+    ) -> Result<(), RefuseReason> {
+        let id = digit.from;
+        let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
+        if flow.audio.route().is_none() {
+            return Err(RefuseReason::NoRoute);
+        }
+        match &mut flow.digits.get_or_insert_default().sent {
+            Some(digits) if digits.waiting.len() >= DIGITS_PER_FLOW_MAX => {
+                return Err(RefuseReason::TooManyDigits);
+            }
+            Some(digits) => digits.waiting.push_back(digit),
+            sent @ None => {
+                *sent = Some(Digits::new(digit));
+                self.digits_due.push(Reverse((now, id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of a flow's digits is not sent any more: its audio goes nowhere, or elsewhere.
+    pub(super) fn stop_digits(&mut self, id: FlowId) {
+        if self.drop_digits(id) {
+            self.digits_due.retain(|Reverse((_, due))| *due != id);
+        }
+    }
+
+    /// When the next packet of a digit is due.
+    pub(super) fn digit_due_at(&self) -> Option<Instant> {
+        self.digits_due.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn drop_digits(&mut self, id: FlowId) -> bool {
+        let Some(flow) = self.table.get_mut(id) else {
+            return false;
+        };
+        flow.audio.replace(false);
+        let digits = flow.digits.as_deref_mut();
+        digits.and_then(|digits| digits.sent.take()).is_some()
+    }
+
+    fn next_packet(&mut self, now: Instant, id: FlowId) -> Option<(Packet, Duration)> {
+        let random = self.next_random();
+        let flow = self.table.get_mut(id)?;
+        let digits = flow.digits.as_deref_mut()?.sent.as_mut()?;
+        let clock_hz = flow.audio.known_route()?.clock_hz;
+        let rewrite = &mut flow.audio.rewrite;
+        let next = digits.next(clock_hz, || rewrite.begin(now, clock_hz, random))?;
+        flow.audio.replace(digits.current.is_some());
+        Some(next)
+    }
+
+    fn write_digit(
+        &mut self,
+        now: Instant,
+        id: FlowId,
+        packet: &Packet,
+        buffer: &mut [u8],
+    ) -> Result<Transmit, DropReason> {
+        let source = self.table.get_mut(id).ok_or(DropReason::NoRoute)?;
+        let route = source.audio.route().ok_or(DropReason::NoRoute)?;
+        let (to, ssrc) = (route.to, route.outgoing_ssrc);
+        let timestamp = packet.timestamp;
+        let sequence = source.audio.rewrite.insert(now, timestamp);
+        let header = telephone_event::Header {
+            payload_type: packet.payload_type,
+            marker: packet.is_first,
+            sequence,
+            timestamp,
+            ssrc,
+        };
+        let length = packet
+            .event
+            .write(&header, buffer)
+            .ok_or(DropReason::Truncated)?;
+        let flow = self.table.get_mut(to).ok_or(DropReason::NoDestination)?;
+        let moment = self.clock.moment(now);
+        let (length, socket, to) = flow.protect(moment, buffer, length, MediaProtocol::Rtp)?;
+        let sending = &mut flow.medium_mut(Media::Audio).sending;
+        sending.count(now, ssrc, timestamp, telephone_event::PAYLOAD_BYTES);
+        Ok(Transmit {
+            socket,
+            to,
+            length,
+            is_video: false,
+        })
+    }
+}
