@@ -10,6 +10,7 @@ pub(crate) mod alarms;
 pub(crate) mod answer;
 pub(crate) mod dialog;
 pub(crate) mod dialog_requests;
+pub(crate) mod digits;
 pub(crate) mod end;
 pub(crate) mod flows;
 pub(crate) mod headers;

@@ -18,6 +18,7 @@
 mod account;
 mod acme;
 mod check;
+mod dtmf;
 mod effective;
 mod error;
 mod file;
@@ -47,6 +48,7 @@ use crate::sip::transaction::TimerConfig;
 
 pub use account::AccountConfig;
 pub use acme::AcmeConfig;
+pub use dtmf::Dtmf;
 pub use error::ConfigError;
 pub use host_port::HostPort;
 pub use limits::LimitsConfig;
@@ -228,6 +230,8 @@ pub struct CallPolicy {
     /// Whether calls to it carry `P-Asserted-Identity` (RFC 3325) with who calls, as we know it.
     /// Default true.
     pub assert_identity: bool,
+    /// How digits of browsers reach it. Default [`Dtmf::Rfc4733`].
+    pub dtmf: Dtmf,
 }
 
 impl Default for CallPolicy {
@@ -237,6 +241,7 @@ impl Default for CallPolicy {
             min_se_s: SESSION_EXPIRES_MIN_S,
             pass_headers: Vec::new(),
             assert_identity: true,
+            dtmf: Dtmf::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dataplane::limits::{DIGIT_DURATION_MIN, DIGIT_PAUSE, DIGITS_PER_FLOW_MAX};
+
 /// Length of our ICE user fragments: 48 bits, unique among the flows of a worker by chance.
 pub const ICE_FRAGMENT_LENGTH: usize = 8;
 /// Length of our ICE passwords: 144 bits (RFC 8445 section 5.3 wants 128).
@@ -15,6 +17,12 @@ pub const CALLS_MAX: usize = 20_000;
 pub const CALLS_PER_CONNECTION_MAX: usize = 128;
 /// Requests within one call that wait for the other side at a time; beyond it, 503.
 pub const RELAYS_PER_CALL_MAX: usize = 16;
+/// Digits of a leg that wait for a worker to send them, by the time that it takes; beyond it, 503.
+pub const DIGITS_BACKLOG_MAX: Duration = Duration::from_secs(3);
+const _: () = assert!(
+    DIGITS_BACKLOG_MAX.as_millis() / (DIGIT_DURATION_MIN.as_millis() + DIGIT_PAUSE.as_millis()) + 2
+        < DIGITS_PER_FLOW_MAX as u128
+);
 /// Our first sequence number of a dialog is the caller's, of which as many bits count, times this:
 /// room for attempts of our own between two of the caller's.
 pub const FIRST_SEQUENCE_FACTOR: u32 = 4 * SEQUENCE_STRIDE;

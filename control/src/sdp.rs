@@ -33,6 +33,7 @@ mod print;
 mod read;
 mod route;
 mod session;
+mod telephone_event;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -53,3 +54,4 @@ pub use policy::CodecPolicy;
 pub use read::{read_plain, read_webrtc};
 pub use route::{MediaRoute, PayloadPair, echo_routes, routes};
 pub use session::{Attribute, Line, MediaDescription, Origin, SessionDescription};
+pub use telephone_event::event_towards;

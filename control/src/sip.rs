@@ -5,6 +5,7 @@
 //! - [`message`]: one message, parsed without losing a byte of what is not edited.
 //! - [`framing`]: where a message ends on a stream.
 //! - [`uri`], [`header`]: views of single header values.
+//! - [`digit`]: digits of DTMF in INFO.
 //! - [`digest`]: challenges and answers (RFC 3261 section 22, RFC 8760).
 //! - [`transaction`]: RFC 3261 section 17 with the corrections of RFC 6026.
 //!
@@ -12,6 +13,7 @@
 //! comparison (RFC 3261 section 19.1.4) ignores URI headers.
 
 pub mod digest;
+pub mod digit;
 pub mod framing;
 pub mod header;
 pub mod limits;

@@ -397,6 +397,7 @@ impl World {
             | Command::SetIceCredentials { .. }
             | Command::InstallKeys { .. }
             | Command::SetRoute(_)
+            | Command::SendDigit(_)
             | Command::ClearRoute { .. }
             | Command::Stop => {}
         }

@@ -372,26 +372,6 @@ fn an_ice_restart_is_answered_here_with_new_credentials() {
 }
 
 #[test]
-fn info_with_digits_passes_through() {
-    let mut world = World::new();
-    let (browser, invite, _, accepted) = talk(&mut world);
-    let mut info = in_dialog(&invite, &accepted, &Method::Info, 1);
-    info.set_body(
-        "application/dtmf-relay",
-        "Signal=5\r\nDuration=160\r\n".into(),
-    );
-    world.receive(browser, &info);
-    let onward = world.expect_request(trunk(), &Method::Info);
-    assert_eq!(
-        onward.header(HeaderName::ContentType),
-        Some("application/dtmf-relay")
-    );
-    assert_eq!(onward.body(), info.body());
-    world.receive(trunk(), &answer_to(&onward, 200, "bob1", None));
-    world.expect_status(browser, 200);
-}
-
-#[test]
 fn a_dialog_follows_its_user_to_another_connection() {
     let mut world = World::new();
     let (browser, invite, _, accepted) = talk(&mut world);

@@ -80,7 +80,7 @@ fn an_info_that_waits_when_the_call_ends_is_answered_487() {
     let mut world = World::new();
     let (browser, invite, onward, accepted) = talk(&mut world);
     let mut info = in_dialog(&invite, &accepted, &Method::Info, 1);
-    info.set_body("application/dtmf-relay", "Signal=5\r\n".into());
+    info.set_body("application/media_control+xml", "<media_control/>".into());
     world.receive(browser, &info);
     world.expect_request(trunk(), &Method::Info);
     world.receive(trunk(), &in_dialog_of_callee(&onward, "bob1", &Method::Bye));
@@ -518,6 +518,7 @@ fn a_refusal_that_comes_after_the_call_has_gone_still_frees_the_ports() {
         | Command::SetIceCredentials { .. }
         | Command::InstallKeys { .. }
         | Command::SetRoute(_)
+        | Command::SendDigit(_)
         | Command::ClearRoute { .. }
         | Command::CloseFlow { .. }
         | Command::Stop => None,

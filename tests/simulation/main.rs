@@ -4,6 +4,7 @@
 
 mod accounts;
 mod calls;
+mod digits;
 mod failover;
 mod flows;
 mod forks;

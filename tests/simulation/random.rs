@@ -548,6 +548,7 @@ impl Chaos {
             | Command::SetIceCredentials { .. }
             | Command::InstallKeys { .. }
             | Command::SetRoute(_)
+            | Command::SendDigit(_)
             | Command::ClearRoute { .. }
             | Command::CloseFlow { .. }
             | Command::Stop => None,
@@ -595,6 +596,7 @@ fn closed_flow(command: &Command) -> Option<FlowId> {
         | Command::SetIceCredentials { .. }
         | Command::InstallKeys { .. }
         | Command::SetRoute(_)
+        | Command::SendDigit(_)
         | Command::ClearRoute { .. }
         | Command::Stop => None,
     }

@@ -287,7 +287,7 @@ fn d5_a_browser_s_invite_that_replaces_a_dialog_of_the_carrier_keeps_its_names()
 
 #[test]
 fn d8_info_passes_both_ways_as_it_is() {
-    let mut world = World::new();
+    let mut world = crate::digits::world_with_dtmf("relay");
     let (browser, invite, onward, accepted) = talk(&mut world);
     for (n, media_type, body) in [
         (1, "application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"),

@@ -228,6 +228,15 @@ impl Calls {
         if leg.dialog.remote_tag.is_none() {
             return context.refuse(now, &request, 500, "no dialog with the other side yet");
         }
+        let Some(request) = self.send_digit(context, now, id, party, request) else {
+            return;
+        };
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let Some(leg) = call.leg(party.other()) else {
+            return;
+        };
         let method = request.method();
         let mut passed = Message::request(method.clone(), "");
         for name in ["Info-Package", "Content-Disposition"] {

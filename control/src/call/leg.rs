@@ -80,6 +80,8 @@ pub(crate) struct Leg {
     pub(crate) takes_update: bool,
     /// The latest refresh of ours.
     pub(crate) refresh: Option<ClientTransactionId>,
+    /// When the last of its digits will have been sent that a worker was asked to send.
+    pub(crate) digits_until: Option<Instant>,
 }
 
 /// A dialog of the INVITE that is not the leg's.
@@ -128,6 +130,7 @@ impl Leg {
             min_se_s: 0,
             takes_update: false,
             refresh: None,
+            digits_until: None,
         }
     }
 

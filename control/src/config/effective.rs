@@ -372,5 +372,6 @@ fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {
         .map(|name| name.as_str())
         .collect();
     writeln!(out, "pass_headers = {pass:?}")?;
-    writeln!(out, "assert_identity = {}", policy.assert_identity)
+    writeln!(out, "assert_identity = {}", policy.assert_identity)?;
+    writeln!(out, "dtmf = \"{}\"", policy.dtmf)
 }

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::dtmf::Dtmf;
 use super::numbers::NumbersFile;
 use super::{
     ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
@@ -179,6 +180,7 @@ pub(super) struct Trunk {
     pub(super) pass_headers: At<Vec<String>>,
     #[serde(default = "yes")]
     pub(super) assert_identity: bool,
+    pub(super) dtmf: Option<Dtmf>,
     pub(super) calls_max: At<usize>,
     pub(super) calls_per_second: At<u32>,
     pub(super) numbers: Option<NumbersFile>,

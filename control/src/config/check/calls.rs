@@ -14,6 +14,7 @@ pub(super) fn policy(trunk: &file::Trunk, source: &Source<'_>) -> Result<CallPol
         min_se_s,
         pass_headers: pass_headers(trunk, source)?,
         assert_identity: trunk.assert_identity,
+        dtmf: trunk.dtmf.unwrap_or_default(),
     })
 }
 
