@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::digits::Due;
 use self::moment::Clock;
 use self::peer::Kind;
 use self::table::Table;
@@ -29,6 +30,7 @@ mod commands;
 mod digits;
 mod feedback;
 mod flow;
+mod heard;
 mod ice;
 mod media;
 mod moment;
@@ -72,8 +74,8 @@ pub struct Engine {
     reports_due: VecDeque<u16>,
     clock: Clock,
     random: u64,
-    /// Flows whose next packet of a digit is to be written, and when; each at most once.
-    digits_due: BinaryHeap<Reverse<(Instant, FlowId)>>,
+    /// What is to be done for digits, earliest first; each task of a flow at most once.
+    digits_due: BinaryHeap<Reverse<Due>>,
     /// When the next slots are looked at, and which come first; `None` while no flow is open.
     sweep_at: Option<Instant>,
     sweep_slot: usize,
@@ -99,7 +101,7 @@ impl Engine {
             clock: Clock::new(config.epoch.0),
             random: config.seed | 1,
             reports_due,
-            digits_due: BinaryHeap::with_capacity(config.flows_max),
+            digits_due: BinaryHeap::with_capacity(2 * config.flows_max),
             config,
             counters,
             table,
@@ -160,6 +162,7 @@ impl Engine {
             Event::FlowOpened { .. }
             | Event::Refused { .. }
             | Event::MediaStarted { .. }
+            | Event::Digit { .. }
             | Event::FlowClosed { .. } => {}
         }
         Some(event)

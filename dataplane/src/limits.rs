@@ -122,6 +122,12 @@ pub const DIGIT_PACKET_INTERVAL: Duration = Duration::from_millis(20);
 pub const DIGIT_PAUSE: Duration = Duration::from_millis(80);
 /// Largest packet of a digit.
 pub const DIGIT_PACKET_BYTES_MAX: usize = 16 + SRTP_OVERHEAD_BYTES_MAX;
+/// A digit of a peer that has had no packet for so long is over: its end was lost. Packets come every
+/// 20 to 50 ms.
+pub const DIGIT_LOST_AFTER: Duration = Duration::from_millis(200);
+/// Digits of one flow that control is told of within one [`SWEEP_PERIOD`]: more than fingers can press.
+/// Beyond it, they are dropped and counted.
+pub const DIGITS_PER_SWEEP_MAX: u8 = 16;
 /// Packets of digits that are sent in one turn of a worker; further ones wait for the next.
 pub const DIGIT_PACKETS_PER_TURN_MAX: usize = 64;
 /// A source's report that puts its media further than this from where its packets are is not

@@ -317,6 +317,7 @@ fn closed_flow(event: &Event) -> Option<FlowId> {
         | Event::Refused { .. }
         | Event::PeerSelected { .. }
         | Event::MediaStarted { .. }
+        | Event::Digit { .. }
         | Event::MediaSilent { .. } => None,
     }
 }

@@ -104,6 +104,7 @@ impl Ringway {
             | Event::PeerSelected { .. }
             | Event::MediaStarted { .. }
             | Event::MediaSilent { .. }
+            | Event::Digit { .. }
             | Event::FlowClosed { .. } => None,
         })
     }
@@ -250,7 +251,8 @@ impl Subject for Ringway {
                 | Event::Refused { .. }
                 | Event::PeerSelected { .. }
                 | Event::MediaStarted { .. }
-                | Event::MediaSilent { .. } => None,
+                | Event::MediaSilent { .. }
+                | Event::Digit { .. } => None,
             })?;
         }
         Ok(())

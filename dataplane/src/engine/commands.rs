@@ -136,6 +136,9 @@ impl Engine {
             .map(|old| old.to)
             .filter(|old| *old != to);
         let continues = medium.set_route(route);
+        if media == Media::Audio {
+            self.expect_digits(from, &route.payload_types);
+        }
         if let Some(flow) = old_to.and_then(|old| self.table.get_mut(old)) {
             let sender = &mut flow.medium_mut(media).sender;
             *sender = sender.filter(|sender| *sender != from);
@@ -164,8 +167,8 @@ impl Engine {
     }
 
     fn close(&mut self, now: Instant, id: FlowId, reason: CloseReason) -> Result<(), RefuseReason> {
-        self.stop_digits(id);
         let flow = self.table.remove(id).ok_or(RefuseReason::UnknownFlow)?;
+        self.forget_digits(&flow);
         for media in MEDIA {
             let to = flow.medium(media).known_route().map(|route| route.to);
             if let Some(other) = to.and_then(|to| self.table.get_mut(to)) {

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use super::flow::MediaProtocol;
+use super::flow::{Flow, MediaProtocol};
+use super::heard::Heard;
 use super::route::ticks;
 use super::verdict::{DropReason, Transmit};
 use crate::limits::{
@@ -26,6 +27,24 @@ const FINAL_PACKETS: u32 = 3;
 pub(super) struct FlowDigits {
     /// Those of ours that go where the audio goes; `None` when there is nothing to do.
     pub(super) sent: Option<Digits>,
+    /// What is known of those of the peer that end here; `None` unless a route says that they do.
+    pub(super) heard: Option<Heard>,
+}
+
+/// What the engine does for the digits of a flow when the time comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    pub(super) at: Instant,
+    pub(super) flow: FlowId,
+    pub(super) task: Task,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    /// Writes the next packet of a digit of ours.
+    Send,
+    /// Looks whether the end of a digit of the peer was lost.
+    Expire,
 }
 
 /// The digits of one flow: the one that is being sent, and those that wait.
@@ -125,22 +144,28 @@ impl Current {
 }
 
 impl Engine {
-    /// Writes the next packet of a digit that is due into `buffer`
+    /// Ends digits of peers whose end was lost, and writes the next packet of ours that is due into `buffer`
     /// ([`DIGIT_PACKET_BYTES_MAX`](crate::limits::DIGIT_PACKET_BYTES_MAX) at most), protected, and
     /// says where it goes. `None` when there is none: to be called until then, or as often as the
     /// shell can send in one turn.
     pub fn poll_digit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        while let Some(Reverse((at, id))) = self.digits_due.peek().copied()
-            && at <= now
+        while let Some(Reverse(due)) = self.digits_due.peek().copied()
+            && due.at <= now
         {
             self.digits_due.pop();
+            let (at, id) = (due.at, due.flow);
+            if due.task == Task::Expire {
+                self.expire_digit(now, id);
+                continue;
+            }
             let Some((packet, wait)) = self.next_packet(now, id) else {
                 self.drop_digits(id);
                 continue;
             };
             // Equal intervals, but no hurry after a turn that came much too late.
             let from = if now - at > wait { now } else { at };
-            self.digits_due.push(Reverse((from + wait, id)));
+            let at = from + wait;
+            self.digits_due.push(Reverse(Due { at, ..due }));
             match self.write_digit(now, id, &packet, buffer) {
                 Ok(transmit) => {
                     self.counters.count_digit_packet();
@@ -170,7 +195,12 @@ impl Engine {
             Some(digits) => digits.waiting.push_back(digit),
             sent @ None => {
                 *sent = Some(Digits::new(digit));
-                self.digits_due.push(Reverse((now, id)));
+                let due = Due {
+                    at: now,
+                    flow: id,
+                    task: Task::Send,
+                };
+                self.digits_due.push(Reverse(due));
             }
         }
         Ok(())
@@ -179,13 +209,21 @@ impl Engine {
     /// What is left of a flow's digits is not sent any more: its audio goes nowhere, or elsewhere.
     pub(super) fn stop_digits(&mut self, id: FlowId) {
         if self.drop_digits(id) {
-            self.digits_due.retain(|Reverse((_, due))| *due != id);
+            let is_another = |due: &Due| due.flow != id || due.task != Task::Send;
+            self.digits_due.retain(|Reverse(due)| is_another(due));
         }
     }
 
-    /// When the next packet of a digit is due.
+    /// The flow is no more, and nothing is to be done for it.
+    pub(super) fn forget_digits(&mut self, flow: &Flow) {
+        if flow.has_digits_due() {
+            self.digits_due.retain(|Reverse(due)| due.flow != flow.id);
+        }
+    }
+
+    /// When something is to be done next.
     pub(super) fn digit_due_at(&self) -> Option<Instant> {
-        self.digits_due.peek().map(|Reverse((at, _))| *at)
+        self.digits_due.peek().map(|Reverse(due)| due.at)
     }
 
     fn drop_digits(&mut self, id: FlowId) -> bool {

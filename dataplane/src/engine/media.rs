@@ -29,7 +29,9 @@ impl Engine {
         buffer: &mut [u8],
         length: usize,
     ) -> Result<Verdict, DropReason> {
-        let departure = self.receive_rtp(now, slot, source, buffer, length)?;
+        let Some(departure) = self.receive_rtp(now, slot, source, buffer, length)? else {
+            return Ok(Verdict::Consumed);
+        };
         let flow = self
             .table
             .get_mut(departure.to)
@@ -56,7 +58,8 @@ impl Engine {
         }))
     }
 
-    /// Proves the packet, takes it into the flow's account, and rewrites it for where it goes.
+    /// Proves the packet, takes it into the flow's account, and rewrites it for where it goes;
+    /// `None` if it goes nowhere, as it is a digit for control.
     fn receive_rtp(
         &mut self,
         now: Instant,
@@ -64,7 +67,7 @@ impl Engine {
         source: SocketAddr,
         buffer: &mut [u8],
         length: usize,
-    ) -> Result<Departure, DropReason> {
+    ) -> Result<Option<Departure>, DropReason> {
         let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
         check_source(flow, source, MediaProtocol::Rtp)?;
         let packet = buffer.get_mut(..length).ok_or(DropReason::Truncated)?;
@@ -78,7 +81,14 @@ impl Engine {
             flow.media_started = true;
             self.events.push_back(Event::MediaStarted { flow: flow.id });
         }
-        let (media, outgoing_type) = find_medium(flow, header.payload_type)?;
+        let (media, outgoing_type) = match find_medium(flow, header.payload_type) {
+            Ok(found) => found,
+            Err(_) if ends_digits(flow, header.payload_type) => {
+                self.hear_digit(now, slot, &header, packet);
+                return Ok(None);
+            }
+            Err(reason) => return Err(reason),
+        };
         let since_open = now.saturating_duration_since(flow.opened_at);
         let medium = flow.medium_mut(media);
         let clock_hz = medium.known_route().map_or(0, |route| route.clock_hz);
@@ -94,14 +104,14 @@ impl Engine {
         let length = header.strip_extension(packet);
         rewrite(packet, outgoing_type, sequence, timestamp, ssrc)
             .ok_or(DropReason::RtpMalformed)?;
-        Ok(Departure {
+        Ok(Some(Departure {
             to,
             media,
             length,
             ssrc,
             timestamp,
             payload_bytes: header.payload_bytes,
-        })
+        }))
     }
 }
 
@@ -124,6 +134,12 @@ fn find_medium(flow: &Flow, payload_type: u8) -> Result<(Media, u8), DropReason>
             DropReason::NoRoute
         }
     })
+}
+
+/// True for the telephone-events of audio that goes on without them.
+fn ends_digits(flow: &Flow, payload_type: u8) -> bool {
+    let route = flow.audio.route();
+    route.is_some_and(|route| route.payload_types.ends(payload_type))
 }
 
 /// Trunk flows: only from the signalled IP address, and from the learned port. Browser flows are

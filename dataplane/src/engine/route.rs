@@ -243,7 +243,7 @@ impl Rewrite {
     }
 
     /// A packet of the source does not leave: the next one follows on what did.
-    fn skip(&mut self, header: &RtpHeader) {
+    pub(super) fn skip(&mut self, header: &RtpHeader) {
         let Some(newest) = &mut self.newest else {
             return;
         };

@@ -41,9 +41,11 @@ impl Engine {
 
     fn look_after(&mut self, now: Instant, slot: u16) {
         self.check_report(now, slot);
+        let events_waiting = self.events.len();
         let Some(flow) = self.table.at_mut(slot) else {
             return;
         };
+        flow.refill_digits(events_waiting);
         if let Some(browser) = flow.browser_mut() {
             browser.allow_dtls_datagrams();
         }

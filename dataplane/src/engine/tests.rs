@@ -18,6 +18,7 @@ use crate::wire::stun::tests::TestCheck;
 
 mod commands;
 mod digits;
+mod heard;
 mod ice;
 mod media;
 mod rtcp;

@@ -48,7 +48,7 @@ pub enum Verdict {
     Reply(Transmit),
     /// Not ours to decide here: DTLS, from an ICE-validated address.
     ToControl(FlowId),
-    /// Taken in: an RTCP report. Give the buffer back.
+    /// Taken in: an RTCP report, or a digit for control. Give the buffer back.
     Consumed,
     /// Give the buffer back and count the reason.
     Drop(DropReason),

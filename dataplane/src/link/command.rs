@@ -261,7 +261,8 @@ pub struct Route {
     pub media: Media,
     /// Where it leaves.
     pub to: FlowId,
-    /// Incoming payload type → outgoing payload type. Any other is dropped and counted.
+    /// Incoming payload type → outgoing payload type, and those of digits that end here. Any other
+    /// is dropped and counted.
     pub payload_types: PayloadTypeMap,
     /// The SSRC that outgoing packets carry: constant over the life of the route, whatever the
     /// sender changes; sequence numbers and timestamps continue across such a change.
@@ -378,12 +379,15 @@ impl fmt::Debug for Cname {
     }
 }
 
-/// Incoming → outgoing payload types of one route, at most [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
+/// Incoming → outgoing payload types of one route, and those that end here, together at most [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PayloadTypeMap {
     count: u8,
     pairs: [(u8, u8); PAYLOAD_TYPES_PER_ROUTE_MAX],
 }
+
+/// In place of an outgoing payload type.
+const ENDS_HERE: u8 = u8::MAX;
 
 impl PayloadTypeMap {
     /// Adds a pair; both in `0..=127`. False (and nothing added) when the map is full or a value
@@ -398,7 +402,19 @@ impl PayloadTypeMap {
         true
     }
 
-    /// The pairs.
+    /// Adds an incoming type of telephone-event that does not pass: its digits are
+    /// [`Event::Digit`](super::Event::Digit)s. False as for [`Self::push`].
+    pub fn push_digits(&mut self, incoming: u8) -> bool {
+        let index = usize::from(self.count);
+        if index == PAYLOAD_TYPES_PER_ROUTE_MAX || incoming > 127 {
+            return false;
+        }
+        self.pairs[index] = (incoming, ENDS_HERE);
+        self.count += 1;
+        true
+    }
+
+    /// The pairs, and those that end here: theirs has a second value beyond 127.
     #[must_use]
     pub fn as_slice(&self) -> &[(u8, u8)] {
         &self.pairs[..usize::from(self.count)]
@@ -411,6 +427,19 @@ impl PayloadTypeMap {
             .iter()
             .find(|pair| pair.0 == incoming)
             .map(|pair| pair.1)
+            .filter(|outgoing| *outgoing != ENDS_HERE)
+    }
+
+    /// True for a type that [`Self::push_digits`] has added.
+    #[must_use]
+    pub fn ends(&self, incoming: u8) -> bool {
+        self.as_slice().contains(&(incoming, ENDS_HERE))
+    }
+
+    /// True if any does.
+    #[must_use]
+    pub fn ends_digits(&self) -> bool {
+        self.as_slice().iter().any(|pair| pair.1 == ENDS_HERE)
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Counters {
     consumed_packets: Counter,
     sent_reports: Counter,
     sent_digit_packets: Counter,
+    heard_digits: Counter,
+    dropped_digits: Counter,
     dropped_feedback_messages: Counter,
     dropped_packets: [Counter; DROP_REASONS],
     open_flows: Counter,
@@ -55,12 +57,16 @@ pub struct CountersSnapshot {
     pub replied_packets: u64,
     /// Of these, passed up to control (DTLS).
     pub to_control_packets: u64,
-    /// Of these, RTCP reports that ended here.
+    /// Of these, RTCP reports and digits that ended here.
     pub consumed_packets: u64,
     /// RTCP reports of our own that were sent.
     pub sent_reports: u64,
     /// Telephone-event packets of our own that were sent.
     pub sent_digit_packets: u64,
+    /// Digits of peers that control was told of.
+    pub heard_digits: u64,
+    /// Digits of peers that it was not told of: there were too many at once.
+    pub dropped_digits: u64,
     /// RTCP messages that the other leg did not negotiate, alone or beside others in a packet.
     pub dropped_feedback_messages: u64,
     /// Flows that are open now.
@@ -86,6 +92,8 @@ impl Counters {
             consumed_packets: Counter::default(),
             sent_reports: Counter::default(),
             sent_digit_packets: Counter::default(),
+            heard_digits: Counter::default(),
+            dropped_digits: Counter::default(),
             dropped_feedback_messages: Counter::default(),
             dropped_packets: std::array::from_fn(|_| Counter::default()),
             open_flows: Counter::default(),
@@ -103,6 +111,8 @@ impl Counters {
             consumed_packets: self.consumed_packets.get(),
             sent_reports: self.sent_reports.get(),
             sent_digit_packets: self.sent_digit_packets.get(),
+            heard_digits: self.heard_digits.get(),
+            dropped_digits: self.dropped_digits.get(),
             dropped_feedback_messages: self.dropped_feedback_messages.get(),
             open_flows: self.open_flows.get(),
             dropped_packets: std::array::from_fn(|index| {
@@ -139,6 +149,16 @@ impl Counters {
     /// Counts one telephone-event packet of ours. Called by the engine.
     pub(crate) fn count_digit_packet(&self) {
         self.sent_digit_packets.add(1);
+    }
+
+    /// Counts a digit of a peer that control is told of. Called by the engine.
+    pub(crate) fn count_heard_digit(&self) {
+        self.heard_digits.add(1);
+    }
+
+    /// Counts one that it is not told of. Called by the engine.
+    pub(crate) fn count_dropped_digit(&self) {
+        self.dropped_digits.add(1);
     }
 
     /// Counts messages that nobody negotiated. Called by the engine.

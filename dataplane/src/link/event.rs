@@ -42,6 +42,17 @@ pub enum Event {
         /// How long it has been silent.
         silent_for: Duration,
     },
+    /// A digit of the peer is over that the route of its audio does not let pass
+    /// ([`PayloadTypeMap::push_digits`](super::PayloadTypeMap::push_digits)). At most
+    /// [`DIGITS_PER_SWEEP_MAX`](crate::limits::DIGITS_PER_SWEEP_MAX) a second of one flow.
+    Digit {
+        /// Which flow.
+        flow: FlowId,
+        /// 0 to 9, 10 for `*`, 11 for `#`, 12 to 15 for A to D (RFC 4733 section 3.2).
+        event: u8,
+        /// How long it lasted.
+        duration: Duration,
+    },
     /// The flow is no more and its slot may be used again.
     FlowClosed {
         /// Which flow.

@@ -10,6 +10,8 @@ pub const FIXED_HEADER_BYTES: usize = 12;
 pub struct RtpHeader {
     /// `0..=127`
     pub payload_type: u8,
+    /// What it marks depends on the payload: the first packet of a digit, the last of a picture.
+    pub marker: bool,
     /// Sequence number.
     pub sequence: u16,
     /// Media time, in units of the clock rate.
@@ -52,6 +54,7 @@ impl RtpHeader {
         }
         Some(Self {
             payload_type: second & 0x7F,
+            marker: second & 0x80 != 0,
             sequence: read_u16(packet, 2)?,
             timestamp: read_u32(packet, 4)?,
             ssrc: read_u32(packet, 8)?,
@@ -59,6 +62,13 @@ impl RtpHeader {
             csrc_end,
             payload_start,
         })
+    }
+
+    /// The payload, without padding, of the packet that this header was read from.
+    #[must_use]
+    pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        let rest = packet.get(self.payload_start..).unwrap_or_default();
+        rest.get(..self.payload_bytes).unwrap_or_default()
     }
 
     /// Takes the header extension out of the packet that this header was read from, by moving the

@@ -95,7 +95,8 @@ impl Ringway {
                     }
                     Event::PeerSelected { .. }
                     | Event::MediaStarted { .. }
-                    | Event::MediaSilent { .. } => {}
+                    | Event::MediaSilent { .. }
+                    | Event::Digit { .. } => {}
                 }
             }
             if counted(account) >= awaited {
