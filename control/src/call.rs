@@ -10,6 +10,7 @@ pub(crate) mod alarms;
 pub(crate) mod answer;
 pub(crate) mod dialog;
 pub(crate) mod dialog_requests;
+pub(crate) mod digit_info;
 pub(crate) mod digits;
 pub(crate) mod end;
 pub(crate) mod flows;
@@ -184,6 +185,7 @@ pub(crate) struct Calls {
     by_client_invite: BTreeMap<ClientTransactionId, CallId>,
     by_reinvite: BTreeMap<ClientTransactionId, reinvite::Reinvite>,
     relays: BTreeMap<ClientTransactionId, dialog_requests::Relay>,
+    digit_infos: BTreeMap<ClientTransactionId, (CallId, Party)>,
     refreshes: BTreeMap<ClientTransactionId, refresh::Refresh>,
     alarms: Alarms,
     deadlines: BTreeSet<(Instant, CallId)>,
@@ -210,6 +212,7 @@ impl Calls {
             + self.by_reinvite.len()
             + self.relays.len()
             + self.refreshes.len()
+            + self.digit_infos.len()
             + self.alarms.len()
             + self.deadlines.len()
             + self.by_connection.len()
@@ -376,6 +379,9 @@ impl Calls {
             }
             if let Some(refresh) = leg.refresh {
                 self.refreshes.remove(&refresh);
+            }
+            if let Some(info) = leg.digit_infos.sent {
+                self.digit_infos.remove(&info);
             }
         }
         self.by_server_invite.remove(&call.invite.transaction);

@@ -23,6 +23,8 @@ const _: () = assert!(
     DIGITS_BACKLOG_MAX.as_millis() / (DIGIT_DURATION_MIN.as_millis() + DIGIT_PAUSE.as_millis()) + 2
         < DIGITS_PER_FLOW_MAX as u128
 );
+/// Digits that wait for the answer to the INFO with the one before; beyond it, they are dropped.
+pub const DIGITS_WAITING_MAX: usize = 32;
 /// Our first sequence number of a dialog is the caller's, of which as many bits count, times this:
 /// room for attempts of our own between two of the caller's.
 pub const FIRST_SEQUENCE_FACTOR: u32 = 4 * SEQUENCE_STRIDE;

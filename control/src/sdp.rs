@@ -54,4 +54,4 @@ pub use policy::CodecPolicy;
 pub use read::{read_plain, read_webrtc};
 pub use route::{MediaRoute, PayloadPair, echo_routes, routes};
 pub use session::{Attribute, Line, MediaDescription, Origin, SessionDescription};
-pub use telephone_event::event_towards;
+pub use telephone_event::{assume_events, event_towards};

@@ -28,7 +28,7 @@ use self::health::{Condition, Failure, Health};
 use self::hop::Hop;
 use self::sites::Sites;
 
-use crate::config::{Config, TrunkConfig};
+use crate::config::{Config, Dtmf, TrunkConfig};
 use crate::engine::input::Peer;
 use crate::limits::ATTEMPTS_MAX;
 use crate::sdp::CodecPolicy;
@@ -44,7 +44,8 @@ pub fn codec_policy(trunk: &TrunkConfig) -> CodecPolicy {
     CodecPolicy {
         audio: trunk.codecs.clone(),
         video,
-        telephone_event: trunk.telephone_event,
+        // With INFO it is only assumed that the trunk knows them.
+        telephone_event: trunk.telephone_event || trunk.calls.dtmf == Dtmf::Info,
         ..CodecPolicy::trunk()
     }
 }

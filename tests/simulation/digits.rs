@@ -1,4 +1,4 @@
-//! D8: digits in INFO become telephone-events (RFC 4733) on the way to a trunk.
+//! D8: digits in INFO become telephone-events (RFC 4733) on the way to a trunk, and the other way round.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use control::engine::input::Input;
 use control::engine::input::Peer;
 use control::sip::{HeaderName, Message, Method};
 use dataplane::link::{Command, Event, FlowId, RefuseReason, SendDigit};
-use tests::world::{CONFIG, World};
+use tests::world::{CONFIG, World, text};
 
 use crate::calls::talk;
 use crate::peers::{
@@ -220,4 +220,210 @@ fn d8_info_passes_to_a_trunk_that_wants_it() {
         world.expect_status(browser, 200);
     }
     assert_eq!(digits(&world), []);
+}
+
+fn without_events(sdp: &str) -> String {
+    let keeps = |line: &&str| !line.contains("telephone-event") && !line.contains("0-1");
+    let lines: Vec<&str> = sdp.lines().filter(keeps).collect();
+    lines.join("\r\n").replace(" 96", "").replace(" 101", "") + "\r\n"
+}
+
+/// A call to a trunk that takes INFO only.
+fn talk_by_info(world: &mut World) -> (Peer, Message, Message) {
+    talk_with(world, &without_events(CARRIER_ANSWER))
+}
+
+/// A digit of the browser has ended at its worker.
+fn hear(world: &mut World, event: u8, ms: u64) {
+    let flow = world.handshake_flows()[0];
+    let duration = Duration::from_millis(ms);
+    world.input(Input::Media(Event::Digit {
+        flow,
+        event,
+        duration,
+    }));
+}
+
+/// The payload types of digits that end at the worker, of the last route of a flow.
+fn ended_types(world: &World, flow: FlowId) -> Vec<u8> {
+    let route = |command: &Command| match command {
+        Command::SetRoute(route) if route.from == flow => Some(route.payload_types),
+        Command::OpenFlow(_)
+        | Command::SetPeer { .. }
+        | Command::SetIceCredentials { .. }
+        | Command::InstallKeys { .. }
+        | Command::SetRoute(_)
+        | Command::SendDigit(_)
+        | Command::ClearRoute { .. }
+        | Command::CloseFlow { .. }
+        | Command::Stop => None,
+    };
+    let types = world.commands.iter().filter_map(route).next_back().unwrap();
+    (0..128).filter(|number| types.ends(*number)).collect()
+}
+
+fn expect_digit(world: &mut World, body: &str) -> Message {
+    let info = world.expect_request(trunk(), &Method::Info);
+    assert_eq!(info.header(HeaderName::ContentType), Some(RELAY));
+    assert_eq!(info.body(), body);
+    info
+}
+
+#[test]
+fn d8_telephone_events_of_a_browser_become_info_in_order_one_at_a_time() {
+    let mut world = world_with_dtmf("info");
+    let browser = register_at_carrier(&mut world, "alice");
+    let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    assert!(
+        !text(&onward).contains("telephone-event"),
+        "{}",
+        text(&onward)
+    );
+    let answer = without_events(CARRIER_ANSWER);
+    world.receive(trunk(), &answer_to(&onward, 200, "bob1", Some(&answer)));
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    assert!(text(&accepted).contains("a=rtpmap:126 telephone-event/8000"));
+    assert_eq!(ended_types(&world, world.handshake_flows()[0]), [126]);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    for (event, ms) in [(5, 160), (11, 90), (12, 1000)] {
+        hear(&mut world, event, ms);
+    }
+    for body in [
+        "Signal=5\r\nDuration=160\r\n",
+        "Signal=#\r\nDuration=90\r\n",
+        "Signal=A\r\nDuration=1000\r\n",
+    ] {
+        let info = expect_digit(&mut world, body);
+        world.expect_silence(trunk());
+        world.receive(trunk(), &answer_to(&info, 100, "bob1", None));
+        world.expect_silence(trunk());
+        world.receive(trunk(), &answer_to(&info, 200, "bob1", None));
+    }
+    world.expect_silence(trunk());
+    world.expect_silence(browser);
+}
+
+#[test]
+fn d8_a_carrier_s_call_has_events_with_the_browser_and_info_with_the_carrier() {
+    let mut world = world_with_dtmf("info");
+    let browser = log_in(&mut world, "1001", "secret-one");
+    let offer = without_events(CARRIER_OFFER);
+    assert!(!offer.contains("telephone-event"));
+    let invite = carrier_invite("sip:1001@198.51.100.1:5060", &offer);
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    let onward = world.expect_request(browser, &Method::Invite);
+    let offered = text(&onward);
+    let line = offered
+        .lines()
+        .find(|line| line.ends_with("telephone-event/8000"));
+    let number = line.and_then(|line| line.split([':', ' ']).nth(1)).unwrap();
+    let answer = BROWSER_ANSWER.replace("101", number);
+    world.receive(browser, &answer_to(&onward, 200, "alice1", Some(&answer)));
+    world.expect_request(browser, &Method::Ack);
+    let accepted = world.expect_status(trunk(), 200);
+    assert!(
+        !text(&accepted).contains("telephone-event"),
+        "{}",
+        text(&accepted)
+    );
+    world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let number: u8 = number.parse().unwrap();
+    assert_eq!(ended_types(&world, world.handshake_flows()[0]), [number]);
+    hear(&mut world, 0, 100);
+    expect_digit(&mut world, "Signal=0\r\nDuration=100\r\n");
+}
+
+#[test]
+fn d8_a_digit_that_the_trunk_refuses_is_logged_and_the_next_one_goes() {
+    let mut world = world_with_dtmf("info");
+    talk_by_info(&mut world);
+    hear(&mut world, 1, 100);
+    hear(&mut world, 2, 100);
+    let info = expect_digit(&mut world, "Signal=1\r\nDuration=100\r\n");
+    world.receive(trunk(), &answer_to(&info, 415, "bob1", None));
+    let lost = |world: &World, what: &str| {
+        let is_it = |line: &&String| line.contains("DigitsLost") && line.contains(what);
+        world.logged.iter().filter(is_it).count()
+    };
+    assert_eq!(lost(&world, "415"), 1);
+    expect_digit(&mut world, "Signal=2\r\nDuration=100\r\n");
+    // No answer at all: what waits meanwhile is too late, and so is what does not find a place.
+    for _ in 0..40 {
+        hear(&mut world, 3, 100);
+    }
+    assert_eq!(lost(&world, "count: 1, "), 1 + 8);
+    world.advance(Duration::from_secs(32));
+    assert_eq!(lost(&world, "count: 33"), 1);
+    world.sent.clear();
+    hear(&mut world, 4, 100);
+    let info = expect_digit(&mut world, "Signal=4\r\nDuration=100\r\n");
+    assert_eq!(world.engine.calls(), 1);
+    world.receive(trunk(), &answer_to(&info, 481, "bob1", None));
+    world.expect_request(trunk(), &Method::Bye);
+}
+
+#[test]
+fn d8_digits_end_with_the_call() {
+    let mut world = world_with_dtmf("info");
+    let (browser, invite, accepted) = talk_by_info(&mut world);
+    hear(&mut world, 1, 100);
+    hear(&mut world, 2, 100);
+    let info = expect_digit(&mut world, "Signal=1\r\nDuration=100\r\n");
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Bye, 1));
+    world.expect_status(browser, 200);
+    let bye = world.expect_request(trunk(), &Method::Bye);
+    world.receive(trunk(), &answer_to(&info, 200, "bob1", None));
+    world.receive(trunk(), &answer_to(&bye, 200, "bob1", None));
+    world.expect_silence(trunk());
+    hear(&mut world, 3, 100);
+    world.advance(Duration::from_secs(64));
+    assert_eq!(world.engine.calls(), 0);
+    world.expect_silence(trunk());
+}
+
+#[test]
+fn d8_hold_and_what_follows_keep_the_way_of_digits() {
+    let mut world = world_with_dtmf("info");
+    let (browser, invite, accepted) = talk_by_info(&mut world);
+    for (n, direction) in [(1, "sendonly"), (2, "sendrecv")] {
+        let mut again = in_dialog(&invite, &accepted, &Method::Invite, n);
+        again.push(HeaderName::Contact, "<sip:alicex@x1.invalid;transport=ws>");
+        let offer = BROWSER_OFFER.replace("a=sendrecv", &format!("a={direction}"));
+        again.set_body("application/sdp", offer.into());
+        world.receive(browser, &again);
+        world.expect_status(browser, 100);
+        let onward = world.expect_request(trunk(), &Method::Invite);
+        assert!(
+            !text(&onward).contains("telephone-event"),
+            "{}",
+            text(&onward)
+        );
+        let answer = without_events(CARRIER_ANSWER);
+        world.receive(trunk(), &answer_to(&onward, 200, "bob1", Some(&answer)));
+        world.expect_request(trunk(), &Method::Ack);
+        let answered = world.expect_status(browser, 200);
+        assert!(text(&answered).contains("a=rtpmap:126 telephone-event/8000"));
+        world.receive(browser, &in_dialog(&invite, &answered, &Method::Ack, n));
+        assert_eq!(ended_types(&world, world.handshake_flows()[0]), [126]);
+    }
+    // INFO of the browser passes, beside.
+    world.receive(browser, &info(&invite, &accepted, 3, RELAY, "Signal=1\r\n"));
+    world.expect_request(trunk(), &Method::Info);
+    assert_eq!(digits(&world), []);
+}
+
+#[test]
+fn d8_digits_of_a_trunk_that_takes_events_are_no_info() {
+    for dtmf in ["relay", "rfc4733"] {
+        let mut world = world_with_dtmf(dtmf);
+        talk(&mut world);
+        assert!(ended_types(&world, world.handshake_flows()[0]).is_empty());
+        hear(&mut world, 1, 100);
+        world.expect_silence(trunk());
+    }
 }

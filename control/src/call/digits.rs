@@ -6,7 +6,7 @@ use std::time::Instant;
 use dataplane::limits::{DIGIT_DURATION_MAX, DIGIT_DURATION_MIN, DIGIT_PAUSE};
 use dataplane::link::{Command, Media, SendDigit};
 
-use super::leg::{Leg, Side};
+use super::leg::Side;
 use super::{Call, CallId, Calls, Party};
 use crate::config::Dtmf;
 use crate::engine::context::{Context, Incoming};
@@ -79,7 +79,7 @@ fn digit_in(request: &Incoming) -> Option<Result<Digit, crate::sip::digit::BadDi
 /// The telephone-event that the trunk on the other side of `party` takes in place of INFO now.
 fn wanted_event<'a>(context: &Context, call: &'a Call, party: Party) -> Option<&'a Codec> {
     let (from, to) = (call.leg(party)?, call.leg(party.other())?);
-    if dtmf(context, to)? != Dtmf::Rfc4733 {
+    if dtmf(context, to.side)? != Dtmf::Rfc4733 {
         return None;
     }
     let (source, target) = (from.remote.as_ref()?, to.remote.as_ref()?);
@@ -87,8 +87,8 @@ fn wanted_event<'a>(context: &Context, call: &'a Call, party: Party) -> Option<&
 }
 
 /// How a trunk takes digits; `None` for a browser.
-fn dtmf(context: &Context, leg: &Leg) -> Option<Dtmf> {
-    match leg.side {
+pub(super) fn dtmf(context: &Context, side: Side) -> Option<Dtmf> {
+    match side {
         Side::Browser => None,
         Side::Trunk(index) => Some(context.config.trunks.get(index)?.calls.dtmf),
     }

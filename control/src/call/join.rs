@@ -5,13 +5,15 @@ use dataplane::link::{
     Cname, Command, Feedback, IceCredentials, IceFragment, Media, PayloadTypeMap, Route, Ssrc,
 };
 
+use super::digits::dtmf;
 use super::flows::connect_remote;
 use super::leg::{Leg, Side};
 use super::setup::{policy, read_offer};
 use super::{Call, Party};
+use crate::config::Dtmf;
 use crate::engine::context::Context;
 use crate::sdp::{
-    self, CodecPolicy, LegProfile, MediaKind, MediaRoute, OfferPlan, PayloadPair, Refusal,
+    self, Codec, CodecPolicy, LegProfile, MediaKind, MediaRoute, OfferPlan, PayloadPair, Refusal,
 };
 
 /// The callee's description has come: peers, routes, and our answer to the caller.
@@ -19,7 +21,7 @@ pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> R
     let (Some(leg), Some(plan)) = (call.callee.as_mut(), &call.plan) else {
         return Ok(());
     };
-    let remote = read_offer(leg.side, body)?;
+    let remote = read_offer(context, leg.side, body)?;
     let answer = sdp::plan_answer(&call.offer, plan, &remote)?;
     leg.sdp.note_answer(&remote);
     if leg.side == Side::Browser {
@@ -174,7 +176,15 @@ pub(super) fn set_route(
     };
     let mut payload_types = PayloadTypeMap::default();
     for pair in pairs {
-        if !payload_types.push(pair.from, pair.to) {
+        if is_event_of_info(context, from, pair.from) {
+            continue;
+        }
+        let has_room = if is_event_of_info(context, to, pair.to) {
+            payload_types.push_digits(pair.from)
+        } else {
+            payload_types.push(pair.from, pair.to)
+        };
+        if !has_room {
             break;
         }
     }
@@ -201,6 +211,14 @@ pub(super) fn set_route(
         cname,
     });
     from.command(context, command);
+}
+
+/// True for the number of a telephone-event that the peer of a leg does not know: it takes INFO.
+fn is_event_of_info(context: &Context, leg: &Leg, number: u8) -> bool {
+    let is_event = |codec: &Codec| codec.payload_type == number && codec.is_telephone_event();
+    let audio = leg.remote.as_ref().and_then(|remote| remote.audio());
+    dtmf(context, leg.side) == Some(Dtmf::Info)
+        && audio.is_some_and(|audio| audio.codecs.iter().any(is_event))
 }
 
 const fn medium(kind: MediaKind) -> Option<Media> {

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use dataplane::link::{Command, FlowId, Media};
 
 use super::dialog::Dialog;
+use super::digit_info::DigitInfos;
+use super::digits::dtmf;
 use super::session_timer::SessionTimer;
+use crate::config::Dtmf;
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
 use crate::engine::input::Peer;
 use crate::limits::FORKS_PER_CALL_MAX;
@@ -82,6 +85,8 @@ pub(crate) struct Leg {
     pub(crate) refresh: Option<ClientTransactionId>,
     /// When the last of its digits will have been sent that a worker was asked to send.
     pub(crate) digits_until: Option<Instant>,
+    /// Digits that its peer is told by INFO.
+    pub(crate) digit_infos: DigitInfos,
 }
 
 /// A dialog of the INVITE that is not the leg's.
@@ -110,7 +115,10 @@ impl Leg {
     ) -> Self {
         let local = local_transport(context, side, &flows);
         dialog.stride = context.stride(side);
-        let sdp = LegSdp::new(side.profile(), context.random.u64());
+        let mut sdp = LegSdp::new(side.profile(), context.random.u64());
+        if dtmf(context, side) == Some(Dtmf::Info) {
+            sdp = sdp.without_telephone_events();
+        }
         Self {
             side,
             peer,
@@ -131,6 +139,7 @@ impl Leg {
             takes_update: false,
             refresh: None,
             digits_until: None,
+            digit_infos: DigitInfos::default(),
         }
     }
 

@@ -18,6 +18,11 @@ impl Calls {
             Event::FlowOpened { flow } => self.flow_opened(context, now, flow),
             Event::Refused { flow, reason } => self.flow_refused(context, now, flow, reason),
             Event::FlowClosed { flow, totals, .. } => self.flow_closed(context, now, flow, totals),
+            Event::Digit {
+                flow,
+                event,
+                duration,
+            } => self.digit_heard(context, now, flow, event, duration),
             Event::MediaSilent { flow, .. } => self.silent(context, now, flow),
             // Nothing waits for these: they are for those who watch.
             Event::PeerSelected { .. } | Event::MediaStarted { .. } => {}
@@ -80,7 +85,7 @@ impl Calls {
         }
     }
 
-    fn leg_of(&self, flow: FlowId) -> Option<(CallId, Party)> {
+    pub(super) fn leg_of(&self, flow: FlowId) -> Option<(CallId, Party)> {
         let id = *self.by_flow.get(&flow)?;
         let call = self.calls.get(&id)?;
         let has_flow = |(_, leg): &(Party, &super::leg::Leg)| leg.flows().any(|f| f.flow == flow);

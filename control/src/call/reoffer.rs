@@ -59,7 +59,7 @@ impl Calls {
             return self.refresh(context, now, id, party, &request);
         }
         let Some(leg) = call.leg(party) else { return };
-        let offer = match read_offer(leg.side, request.message.body()) {
+        let offer = match read_offer(context, leg.side, request.message.body()) {
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &request, &refusal),
         };
@@ -115,7 +115,7 @@ impl Calls {
     ) {
         let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
         let Some(leg) = leg else { return };
-        if let Ok(remote) = read_offer(leg.side, body) {
+        if let Ok(remote) = read_offer(context, leg.side, body) {
             adopt(context, leg, remote);
         }
     }
@@ -185,7 +185,7 @@ fn take_late_answer(
     let Some(leg) = call.leg_mut(party) else {
         return Ok(true);
     };
-    let remote = read_offer(leg.side, body)?;
+    let remote = read_offer(context, leg.side, body)?;
     let audio = remote.audio().map(|audio| audio.direction);
     leg.sdp.note_answer(&remote);
     let other_knows = match &leg.remote {

@@ -8,6 +8,7 @@ use dataplane::link::{Command, FlowId, RefuseReason};
 
 use super::admit::{check_invite, refuse_invite};
 use super::dialog::Dialog;
+use super::digits::dtmf;
 use super::end::Cause;
 use super::flows::{
     connect_remote, flows_needed, has_video, plan_flows, remote_fragment, replace_flow,
@@ -19,6 +20,7 @@ use super::reliable::Reliable;
 use super::session_id::SessionIds;
 use super::state::State;
 use super::{Call, CallId, Calls};
+use crate::config::Dtmf;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::output::{CallBegan, LogLine};
 use crate::limits::{
@@ -84,7 +86,7 @@ impl Calls {
             };
             return context.refuse_offer(now, &invite, &refusal);
         }
-        let offer = match read_offer(caller, invite.message.body()) {
+        let offer = match read_offer(context, caller, invite.message.body()) {
             _ if is_late => sdp::capabilities(&policy(context, caller)),
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
@@ -379,11 +381,19 @@ pub(crate) fn hops_left(request: &Message) -> u32 {
 }
 
 /// Reads what a leg's peer sent, by the kind of leg.
-pub(crate) fn read_offer(side: Side, body: &Bytes) -> Result<RemoteDescription, Refusal> {
-    match side {
+pub(crate) fn read_offer(
+    context: &Context,
+    side: Side,
+    body: &Bytes,
+) -> Result<RemoteDescription, Refusal> {
+    let mut remote = match side {
         Side::Browser => sdp::read_webrtc(body),
         Side::Trunk(_) => sdp::read_plain(body),
+    }?;
+    if dtmf(context, side) == Some(Dtmf::Info) {
+        sdp::assume_events(&mut remote);
     }
+    Ok(remote)
 }
 
 /// What the target of a call is offered; nothing for the echo line, which only answers.

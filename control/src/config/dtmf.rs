@@ -14,6 +14,9 @@ pub enum Dtmf {
     /// told otherwise, and most carriers ignore it.
     #[default]
     Rfc4733,
+    /// Telephone-events become INFO (`application/dtmf-relay`), INFO passes; the carrier is not
+    /// offered telephone-event, whatever `telephone_event` says.
+    Info,
 }
 
 impl fmt::Display for Dtmf {
@@ -21,6 +24,7 @@ impl fmt::Display for Dtmf {
         f.write_str(match self {
             Self::Relay => "relay",
             Self::Rfc4733 => "rfc4733",
+            Self::Info => "info",
         })
     }
 }

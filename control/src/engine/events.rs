@@ -106,6 +106,12 @@ impl Engine {
             || self
                 .calls
                 .relay_response(context, now, transaction, response)
+            || self.calls.digit_response(
+                context,
+                now,
+                transaction,
+                response.status().unwrap_or_default(),
+            )
             || self.edge.response(context, now, transaction, response);
         if !is_known {
             Calls::answer_of_no_call(context, now, peer, response);
@@ -124,6 +130,7 @@ impl Engine {
                 .calls
                 .not_refreshed(context, now, transaction, status, None)
             || self.calls.relay_failed(context, now, transaction, status)
+            || self.calls.digit_response(context, now, transaction, status)
             || self.edge.failed(context, now, transaction, status);
     }
 

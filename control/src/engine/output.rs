@@ -104,6 +104,13 @@ pub enum LogLine {
         /// Why.
         reason: String,
     },
+    /// Digits of a browser did not reach a trunk that takes them by INFO (WARN).
+    DigitsLost {
+        /// How many.
+        count: usize,
+        /// Why.
+        reason: String,
+    },
     /// A target of a trunk is up, down or refuses requests now (INFO or WARN).
     Target(TargetStatus),
     /// A target of a trunk has been found, has moved, or cannot be found (INFO or WARN).

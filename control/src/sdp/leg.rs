@@ -70,6 +70,7 @@ pub struct LegSdp {
     slots: Vec<Slot>,
     numbers: Vec<(MediaKind, Codec)>,
     next_mid: u32,
+    without_events: bool,
 }
 
 impl fmt::Debug for LegSdp {
@@ -95,6 +96,16 @@ impl LegSdp {
             slots: Vec::new(),
             numbers: Vec::new(),
             next_mid: 0,
+            without_events: false,
+        }
+    }
+
+    /// The same leg, whose descriptions leave telephone-event out: its peer takes digits some other
+    /// way, and [`assume_events`](super::assume_events) has made the other leg agree to them.
+    pub fn without_telephone_events(self) -> Self {
+        Self {
+            without_events: true,
+            ..self
         }
     }
 
@@ -109,6 +120,7 @@ impl LegSdp {
                 .codecs
                 .iter()
                 .map(|planned| planned.codec.clone())
+                .filter(|codec| self.writes(codec))
                 .collect();
             for codec in &codecs {
                 self.remember(planned.kind, codec);
@@ -165,11 +177,18 @@ impl LegSdp {
                 Some(known) => *known = slot,
                 None => self.slots.push(slot),
             }
-            contents.push(accepted.map(|accepted| Content {
-                kind: media.kind,
-                codecs: accepted.codecs.clone(),
-                direction: accepted.direction,
-                ptime: accepted.ptime,
+            contents.push(accepted.map(|accepted| {
+                Content {
+                    kind: media.kind,
+                    codecs: accepted
+                        .codecs
+                        .iter()
+                        .filter(|codec| self.writes(codec))
+                        .cloned()
+                        .collect(),
+                    direction: accepted.direction,
+                    ptime: accepted.ptime,
+                }
             }));
         }
         self.send(&contents, local, "passive", Some(&offer.bundle))
@@ -322,6 +341,11 @@ impl LegSdp {
                 return Some(mid);
             }
         }
+    }
+
+    /// Whether a format that was agreed on stands in our descriptions.
+    fn writes(&self, codec: &Codec) -> bool {
+        !(self.without_events && codec.is_telephone_event())
     }
 
     fn remember(&mut self, kind: MediaKind, codec: &Codec) {

@@ -62,6 +62,7 @@ pub(super) fn write(line: &LogLine) {
             status,
         } => warn!(trunk, status, "not registered at the trunk"),
         LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
+        LogLine::DigitsLost { count, reason } => warn!(count, reason, "digits lost"),
         LogLine::Target(TargetStatus {
             trunk,
             peer,

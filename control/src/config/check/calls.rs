@@ -129,7 +129,7 @@ fn session_timers(trunk: &file::Trunk, source: &Source<'_>) -> Result<(u32, u32)
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{CallPolicy, Config};
+    use crate::config::{CallPolicy, Config, Dtmf};
     use crate::sip::HeaderName;
 
     fn check(keys: &str) -> Result<CallPolicy, String> {
@@ -177,5 +177,13 @@ mod tests {
             let error = check(keys).expect_err(keys);
             assert!(error.contains("pass_headers"), "{error}");
         }
+    }
+
+    #[test]
+    fn d8_digits_become_telephone_events_unless_said_otherwise() {
+        assert_eq!(check("").expect("valid").dtmf, Dtmf::Rfc4733);
+        assert_eq!(check("dtmf = \"relay\"").expect("valid").dtmf, Dtmf::Relay);
+        assert_eq!(check("dtmf = \"info\"").expect("valid").dtmf, Dtmf::Info);
+        assert!(check("dtmf = \"inband\"").is_err());
     }
 }
