@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crypto::keys::{MasterKey, SrtpKeys, SrtpProfile};
 use crypto::srtp::{SrtpReceiver, SrtpSender};
-use dataplane::engine::{Engine, EngineConfig, SocketId, Verdict};
+use dataplane::engine::{DropReason, Engine, EngineConfig, SocketId, Verdict};
 use dataplane::limits::FLOWS_PER_WORKER_MAX;
 use dataplane::link::{
     BrowserFlow, Cname, Command, Counters, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
-    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow,
+    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, SendDigit, Ssrc, TrunkFlow,
 };
 use dataplane::wire::ntp::NtpTime;
 use tests::stun::nominating_check;
@@ -188,7 +188,17 @@ fn no_packet_through_the_engine_allocates() {
         .map(|call| check(&format!("call{call:05}")))
         .collect();
     let mut buffer = [0; 1600];
-    let mut reports = 0;
+    let (mut reports, mut digit_packets) = (0, 0);
+    for call in 0..CALLS {
+        let digit = SendDigit {
+            from: flow(2 * call),
+            event: 5,
+            duration: Duration::from_millis(100),
+            payload_type: 101,
+        };
+        let now = calls.now;
+        calls.engine.handle_command(now, Command::SendDigit(digit));
+    }
     let count = allocations(|| {
         for sequence in 0..200_u16 {
             calls.now += Duration::from_millis(20);
@@ -201,7 +211,13 @@ fn no_packet_through_the_engine_allocates() {
                     engine.handle_packet(calls.now, socket, from, buffer, length)
                 };
                 let verdict = handle(SocketId::Browser, browser, &mut buffer, length);
-                assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+                // Until its digit is sent, the sound is withheld.
+                let withheld = Verdict::Drop(DropReason::DigitInstead);
+                assert_eq!(
+                    verdict == withheld,
+                    (1..7).contains(&sequence),
+                    "{verdict:?}"
+                );
                 rtp(&mut buffer, sequence);
                 let socket = SocketId::TrunkRtp(2 * call + 1);
                 let verdict = handle(socket, trunk_address(call), &mut buffer, 172);
@@ -237,12 +253,54 @@ fn no_packet_through_the_engine_allocates() {
             while calls.engine.poll_report(calls.now, &mut buffer).is_some() {
                 reports += 1;
             }
+            while calls.engine.poll_digit(calls.now, &mut buffer).is_some() {
+                digit_packets += 1;
+            }
             while calls.engine.poll_event().is_some() {}
             while calls.engine.poll_peer_change().is_some() {}
         }
     });
     assert_eq!(count, 0);
     assert!(reports >= 2 * CALLS, "{reports}");
+    assert_eq!(digit_packets, 7 * CALLS);
+}
+
+#[test]
+fn no_packet_of_a_digit_allocates() {
+    const CALLS: u16 = 20;
+    let mut calls = Calls::new(CALLS, 64);
+    for call in 0..CALLS {
+        // To the browser: with SRTP.
+        let digit = SendDigit {
+            from: flow(2 * call + 1),
+            event: 5,
+            duration: Duration::from_millis(100),
+            payload_type: 101,
+        };
+        let now = calls.now;
+        calls.engine.handle_command(now, Command::SendDigit(digit));
+    }
+    let mut buffer = [0; 1600];
+    let (mut packets, mut withheld) = (0, 0);
+    let count = allocations(|| {
+        for sequence in 0..20_u16 {
+            calls.now += Duration::from_millis(20);
+            for call in 0..CALLS {
+                rtp(&mut buffer, sequence);
+                let socket = SocketId::TrunkRtp(2 * call + 1);
+                let from = trunk_address(call);
+                let engine = &mut calls.engine;
+                let verdict = engine.handle_packet(calls.now, socket, from, &mut buffer, 172);
+                withheld += u16::from(verdict == Verdict::Drop(DropReason::DigitInstead));
+            }
+            calls.engine.handle_timeout(calls.now);
+            while calls.engine.poll_digit(calls.now, &mut buffer).is_some() {
+                packets += 1;
+            }
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!((packets, withheld), (7 * CALLS, 6 * CALLS));
 }
 
 #[test]

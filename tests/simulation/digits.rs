@@ -34,6 +34,7 @@ fn talk_with(world: &mut World, answer: &str) -> (Peer, Message, Message) {
     world.expect_request(trunk(), &Method::Ack);
     let accepted = world.expect_status(browser, 200);
     world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    world.complete_handshakes();
     (browser, invite, accepted)
 }
 

@@ -163,7 +163,7 @@ impl Engine {
                 continue;
             };
             // Equal intervals, but no hurry after a turn that came much too late.
-            let from = if now - at > wait { now } else { at };
+            let from = if now - at >= wait { now } else { at };
             let at = from + wait;
             self.digits_due.push(Reverse(Due { at, ..due }));
             match self.write_digit(now, id, &packet, buffer) {

@@ -47,5 +47,24 @@ globalThis.sipjs = {
 
   state: () => session?.state ?? SessionState.Initial,
 
+  /** Sends a digit by INFO, as its SessionManager does; resolves with the status of the answer. */
+  press: (signal, duration) =>
+    new Promise((resolve, reject) => {
+      const body = {
+        contentDisposition: 'render',
+        contentType: 'application/dtmf-relay',
+        content: `Signal=${signal}\r\nDuration=${duration}`,
+      };
+      const answered = ({ message }) => resolve(message.statusCode);
+      const requestDelegate = { onAccept: answered, onReject: answered };
+      session.info({ requestDelegate, requestOptions: { body } }).catch(reject);
+    }),
+
+  /** Takes the microphone away: not even silence is sent any more. */
+  async mute() {
+    const senders = session.sessionDescriptionHandler.peerConnection.getSenders();
+    await Promise.all(senders.map((sender) => sender.replaceTrack(null)));
+  },
+
   bye: () => session.bye(),
 };
