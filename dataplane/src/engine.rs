@@ -5,10 +5,10 @@
 //! and says where it goes. The buffer it arrived in is the buffer it leaves in.
 //!
 //! The contract of a turn: any number of `handle_*`, then [`Engine::poll_event`] until empty, then
-//! wait for [`Engine::poll_timeout`]. After [`Engine::handle_timeout`] there may be reports and digits
-//! to send: [`Engine::poll_report`], [`Engine::poll_digit`]. `now` never goes backwards. No I/O, no
-//! clock; the tables are allocated when the engine is made and never grow (only key contexts and
-//! queues of digits are made later, by [`Command`](crate::link::Command)s).
+//! wait for [`Engine::poll_timeout`]. After [`Engine::handle_timeout`] there may be reports and
+//! digits to send: [`Engine::poll_report`], [`Engine::poll_digit`]. `now` never goes backwards. No
+//! I/O, no clock; the tables are allocated when the engine is made and never grow (only key
+//! contexts and queues of digits are made later, by [`Command`](crate::link::Command)s).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -173,8 +173,8 @@ impl Engine {
         self.peer_changes.pop_front()
     }
 
-    /// When [`Engine::handle_timeout`] and [`Engine::poll_digit`] want to be called; `None` while no
-    /// flow is open.
+    /// When [`Engine::handle_timeout`] and [`Engine::poll_digit`] want to be called; `None` while
+    /// no flow is open.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.sweep_at.into_iter().chain(self.digit_due_at()).min()

@@ -101,8 +101,8 @@ pub const SEQUENCE_JUMP_MAX: u16 = 3000;
 
 /// Mean time between two reports of ours to one peer (RFC 3550 section 6.2: at least five seconds).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// The same where there is video, for which the reduced minimum of RFC 3550 section 6.2 (360 divided
-/// by the bandwidth in kbit/s) is below this.
+/// The same where there is video, for which the reduced minimum of RFC 3550 section 6.2 (360
+/// divided by the bandwidth in kbit/s) is below this.
 pub const REPORT_INTERVAL_VIDEO: Duration = Duration::from_secs(1);
 /// Largest report of ours, with the headers of SRTCP, UDP and IPv6: two sender reports with two
 /// blocks in the first, and two canonical names.
@@ -116,17 +116,18 @@ pub const DIGITS_PER_FLOW_MAX: usize = 32;
 pub const DIGIT_DURATION_MIN: Duration = Duration::from_millis(40);
 /// A digit is sent for at most so long: audio is withheld meanwhile.
 pub const DIGIT_DURATION_MAX: Duration = Duration::from_secs(1);
-/// Time between two packets of a digit: that between two packets of audio (RFC 4733 section 2.5.1.2).
+/// Time between two packets of a digit: that between two packets of audio (RFC 4733 section
+/// 2.5.1.2).
 pub const DIGIT_PACKET_INTERVAL: Duration = Duration::from_millis(20);
 /// Time between the end of a digit and the next: twice what receivers need (ITU-T Q.24).
 pub const DIGIT_PAUSE: Duration = Duration::from_millis(80);
 /// Largest packet of a digit.
 pub const DIGIT_PACKET_BYTES_MAX: usize = 16 + SRTP_OVERHEAD_BYTES_MAX;
-/// A digit of a peer that has had no packet for so long is over: its end was lost. Packets come every
-/// 20 to 50 ms.
+/// A digit of a peer that has had no packet for so long is over: its end was lost. Packets come
+/// every 20 to 50 ms.
 pub const DIGIT_LOST_AFTER: Duration = Duration::from_millis(200);
-/// Digits of one flow that control is told of within one [`SWEEP_PERIOD`]: more than fingers can press.
-/// Beyond it, they are dropped and counted.
+/// Digits of one flow that control is told of within one [`SWEEP_PERIOD`]: more than fingers can
+/// press. Beyond it, they are dropped and counted.
 pub const DIGITS_PER_SWEEP_MAX: u8 = 16;
 /// Packets of digits that are sent in one turn of a worker; further ones wait for the next.
 pub const DIGIT_PACKETS_PER_TURN_MAX: usize = 64;

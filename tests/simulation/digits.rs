@@ -1,4 +1,5 @@
-//! D8: digits in INFO become telephone-events (RFC 4733) on the way to a trunk, and the other way round.
+//! D8: digits in INFO become telephone-events (RFC 4733) on the way to a trunk, and the other way
+//! round.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Digits (DTMF) that a browser sends as telephone-events (RFC 4733) to a trunk that takes INFO only:
-//! in order, one at a time.
+//! Digits (DTMF) that a browser sends as telephone-events (RFC 4733) to a trunk that takes INFO
+//! only: in order, one at a time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

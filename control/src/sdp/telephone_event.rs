@@ -20,10 +20,10 @@ pub fn event_towards<'a>(
     to.codecs.iter().find(is_it)
 }
 
-/// Makes a peer that takes digits some other way look as if it knew telephone-event, at the clock rate
-/// of each of its codecs: so the other leg agrees to it. Our own descriptions for the peer leave it out
-/// ([`LegSdp::without_telephone_events`](super::LegSdp::without_telephone_events)), and nothing is sent
-/// with the numbers that it gets here.
+/// Makes a peer that takes digits some other way look as if it knew telephone-event, at the clock
+/// rate of each of its codecs: so the other leg agrees to it. Our own descriptions for the peer
+/// leave it out ([`LegSdp::without_telephone_events`](super::LegSdp::without_telephone_events)),
+/// and nothing is sent with the numbers that it gets here.
 pub fn assume_events(peer: &mut RemoteDescription) {
     let is_audio = |media: &&mut RemoteMedia| media.usable && media.kind == MediaKind::Audio;
     for media in peer.media.iter_mut().filter(is_audio) {

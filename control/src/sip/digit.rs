@@ -1,5 +1,5 @@
-//! Digits in INFO: `application/dtmf-relay` and `application/dtmf`. Neither has an RFC; this is what
-//! telephones, JsSIP and SIP.js write.
+//! Digits in INFO: `application/dtmf-relay` and `application/dtmf`. Neither has an RFC; this is
+//! what telephones, JsSIP and SIP.js write.
 
 use std::fmt;
 use std::time::Duration;

@@ -144,10 +144,10 @@ impl Current {
 }
 
 impl Engine {
-    /// Ends digits of peers whose end was lost, and writes the next packet of ours that is due into `buffer`
+    /// Writes the next packet of a digit that is due into `buffer`
     /// ([`DIGIT_PACKET_BYTES_MAX`](crate::limits::DIGIT_PACKET_BYTES_MAX) at most), protected, and
     /// says where it goes. `None` when there is none: to be called until then, or as often as the
-    /// shell can send in one turn.
+    /// shell can send in one turn. Digits of peers whose end was lost end here too.
     pub fn poll_digit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         while let Some(Reverse(due)) = self.digits_due.peek().copied()
             && due.at <= now

@@ -1,5 +1,5 @@
-//! Digits that a peer sends as telephone-events (RFC 4733), where the other leg does not take those:
-//! they end here, and control is told each of them once, when it is over.
+//! Digits that a peer sends as telephone-events (RFC 4733), where the other leg does not take
+//! those: they end here, and control is told each of them once, when it is over.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};

@@ -210,13 +210,12 @@ impl Rewrite {
     /// no packet yet.
     pub(super) fn begin(&mut self, now: Instant, clock_hz: u32, random: u64) -> u32 {
         let Some(newest) = self.newest else {
-            let [high, low, sequence_high, sequence_low, ..] = random.to_be_bytes();
-            let timestamp = u32::from_be_bytes([high, low, sequence_low, sequence_high]);
+            let timestamp = u32::try_from(random >> 32).unwrap_or(0);
             self.newest = Some(Newest {
                 source_ssrc: 0,
                 // Far from its wrap: a receiver of SRTP that misses the first packets still
                 // guesses the rollover counter (RFC 3711 section 3.3.1).
-                sequence: u16::from_be_bytes([sequence_high, sequence_low]) >> 1,
+                sequence: u16::try_from(random & 0x7FFF).unwrap_or(0),
                 timestamp,
                 sent_at: now,
                 sent: u128::MAX,

@@ -276,8 +276,8 @@ pub struct Route {
     pub cname: Cname,
 }
 
-/// A digit that is sent as a telephone-event (RFC 4733) in the stream that the audio of a flow makes
-/// on the other leg, in place of that audio. What waits when the route ends is not sent.
+/// A digit that is sent as a telephone-event (RFC 4733) in the stream that the audio of a flow
+/// makes on the other leg, in place of that audio. What waits when the route ends is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendDigit {
     /// The flow whose audio route it follows.
@@ -379,7 +379,8 @@ impl fmt::Debug for Cname {
     }
 }
 
-/// Incoming → outgoing payload types of one route, and those that end here, together at most [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
+/// Incoming → outgoing payload types of one route, and those that end here, together at most
+/// [`PAYLOAD_TYPES_PER_ROUTE_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PayloadTypeMap {
     count: u8,
