@@ -100,11 +100,12 @@ pub(crate) struct Uring {
     segmentation_offload: bool,
     zero_copy: bool,
     video_marks: VideoMarks,
-    /// Packets that trunk sockets delivered beyond those of the browser socket: see
+    /// Packets that trunk sockets delivered beyond those of the browser socket, or below zero the
+    /// other way round: see
     /// [`drain_browser`](Self::drain_browser).
-    browser_owed: usize,
+    browser_owed: i32,
     /// Packets of the drain that is being collected.
-    drained: usize,
+    drained: i32,
 }
 
 impl Uring {

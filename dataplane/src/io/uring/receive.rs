@@ -17,9 +17,16 @@ use crate::io::received::{PAYLOAD_OFFSET, Received};
 use crate::limits::{BUFFERS_TO_REARM_MIN, PACKETS_PER_TURN_MAX};
 
 /// What one receive takes from its socket before the kernel looks at the next one.
-const PACKETS_PER_RECEIVE: usize = 32;
+const PACKETS_PER_RECEIVE: i32 = 32;
+/// The same.
+const COMPLETIONS_PER_RECEIVE: usize = PACKETS_PER_RECEIVE.unsigned_abs() as usize;
 /// Most that the browser socket can be owed: about what the kernel delivers in one go of others.
-const BROWSER_OWED_MAX: usize = 4 * PACKETS_PER_TURN_MAX;
+const BROWSER_OWED_MAX: i32 = 1024;
+/// Most that it can be ahead, by runs: a turn.
+const BROWSER_OVERPAID_MAX: i32 = -256;
+
+const _: () = assert!(BROWSER_OWED_MAX as usize == 4 * PACKETS_PER_TURN_MAX);
+const _: () = assert!(BROWSER_OVERPAID_MAX.unsigned_abs() as usize == PACKETS_PER_TURN_MAX);
 
 impl Uring {
     /// Arms the receives that are not armed, and cancels those of closed sockets.
@@ -111,7 +118,7 @@ impl Uring {
     pub(super) fn drain_browser(&mut self) {
         let mut waiting = self.browser_waiting.len();
         while self.browser_owed >= PACKETS_PER_RECEIVE && waiting < BROWSER_SHARE {
-            waiting += PACKETS_PER_RECEIVE;
+            waiting += COMPLETIONS_PER_RECEIVE;
             self.browser_owed -= PACKETS_PER_RECEIVE;
             let Some(Target::Registered(file)) = self.sockets.target(BROWSER_INDEX) else {
                 return;
@@ -133,11 +140,11 @@ impl Uring {
 
     pub(super) fn handle_drain(&mut self, tag: Tag, entry: &cqueue::Entry) -> io::Result<()> {
         let outcome = self.take_packet(tag, entry);
-        self.drained += usize::from(cqueue::buffer_select(entry.flags()).is_some());
+        self.drained += i32::from(cqueue::buffer_select(entry.flags()).is_some());
         if !cqueue::more(entry.flags()) {
             if self.drained < PACKETS_PER_RECEIVE {
                 // Its queue is empty: it is owed nothing.
-                self.browser_owed = 0;
+                self.browser_owed = self.browser_owed.min(0);
             }
             self.drained = 0;
             if let Some(slot) = self.sockets.get_mut(tag.index) {
@@ -178,16 +185,14 @@ impl Uring {
             match packet {
                 Some((from, length)) => {
                     let socket = place::id(tag.index);
-                    self.browser_owed = match (tag.kind, socket) {
-                        (Kind::Receive, SocketId::Browser) => self.browser_owed.saturating_sub(1),
+                    match (tag.kind, socket) {
+                        (Kind::Receive, SocketId::Browser) => self.pay_browser(1),
                         (Kind::Receive, SocketId::TrunkRtp(_) | SocketId::TrunkRtcp(_)) => {
-                            BROWSER_OWED_MAX.min(self.browser_owed + 1)
+                            self.browser_owed = BROWSER_OWED_MAX.min(self.browser_owed + 1);
                         }
                         // Paid when the drain was asked for.
-                        (Kind::Drain | Kind::Send | Kind::Wake | Kind::Cancel, _) => {
-                            self.browser_owed
-                        }
-                    };
+                        (Kind::Drain | Kind::Send | Kind::Wake | Kind::Cancel, _) => {}
+                    }
                     self.received.push(Received {
                         socket,
                         from,
@@ -228,13 +233,20 @@ impl Uring {
             let empty = payload.is_empty().then_some(payload);
             for bytes in payload.chunks(segment).chain(empty) {
                 self.receive_copy(from, bytes);
-                if kind == Kind::Receive {
-                    self.browser_owed = self.browser_owed.saturating_sub(1);
-                }
+                self.pay_browser(1);
+            }
+            if kind == Kind::Drain {
+                // One for each run was paid when the drain was asked for.
+                self.browser_owed += 1;
             }
         }
         runs.give_back(run);
         self.runs = Some(runs);
+    }
+
+    /// The browser socket has delivered so many packets.
+    fn pay_browser(&mut self, packets: i32) {
+        self.browser_owed = BROWSER_OVERPAID_MAX.max(self.browser_owed - packets);
     }
 
     /// Takes in a packet that lies elsewhere; what is longer than a buffer is cut, as the kernel
