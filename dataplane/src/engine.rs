@@ -188,12 +188,7 @@ impl Engine {
         browser
             .ice()
             .is_validated(now, datagram.peer)
-            .then(|| Transmit {
-                socket: SocketId::Browser,
-                to: datagram.peer,
-                length: datagram.bytes().len(),
-                is_video: false,
-            })
+            .then(|| Transmit::new(SocketId::Browser, datagram.peer, datagram.bytes().len()))
     }
 
     /// True if [`Command::OpenFlow`](crate::link::Command::OpenFlow) with this name would find its

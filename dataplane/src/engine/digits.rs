@@ -274,11 +274,6 @@ impl Engine {
         let (length, socket, to) = flow.protect(moment, buffer, length, MediaProtocol::Rtp)?;
         let sending = &mut flow.medium_mut(Media::Audio).sending;
         sending.count(now, ssrc, timestamp, telephone_event::PAYLOAD_BYTES);
-        Ok(Transmit {
-            socket,
-            to,
-            length,
-            is_video: false,
-        })
+        Ok(Transmit::new(socket, to, length))
     }
 }

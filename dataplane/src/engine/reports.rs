@@ -104,12 +104,7 @@ impl Engine {
         let sent = flow.protect(self.clock.moment(now), buffer, length, MediaProtocol::Rtcp);
         // Without keys, or without a destination: the next one may go.
         let (length, socket, to) = sent.ok()?;
-        Some(Transmit {
-            socket,
-            to,
-            length,
-            is_video: false,
-        })
+        Some(Transmit::new(socket, to, length))
     }
 
     /// The media time of the stream that `flow`'s peer gets, now: where its source says that it is,

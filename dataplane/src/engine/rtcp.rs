@@ -85,12 +85,7 @@ impl Engine {
         }
         let (length, socket, to) =
             flow.protect(self.clock.moment(now), buffer, total, MediaProtocol::Rtcp)?;
-        Ok(Verdict::Forward(Transmit {
-            socket,
-            to,
-            length,
-            is_video: false,
-        }))
+        Ok(Verdict::Forward(Transmit::new(socket, to, length)))
     }
 
     /// The flow at the other end of the first stream that a message of the compound is about.

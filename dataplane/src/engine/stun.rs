@@ -45,12 +45,11 @@ impl Engine {
                 .map_err(named)?;
         }
         let length = self.answer(slot, source, buffer, &check).map_err(named)?;
-        Ok(Verdict::Reply(Transmit {
-            socket: SocketId::Browser,
-            to: source,
+        Ok(Verdict::Reply(Transmit::new(
+            SocketId::Browser,
+            source,
             length,
-            is_video: false,
-        }))
+        )))
     }
 
     fn authenticate(&self, slot: u16, request: &BindingRequest<'_>) -> Result<Check, DropReason> {

@@ -28,6 +28,19 @@ pub struct Transmit {
     pub is_video: bool,
 }
 
+impl Transmit {
+    /// Of anything but video.
+    #[must_use]
+    pub const fn new(socket: SocketId, to: SocketAddr, length: usize) -> Self {
+        Self {
+            socket,
+            to,
+            length,
+            is_video: false,
+        }
+    }
+}
+
 /// Who may be at the other end of a trunk socket, from now on. An advice: the engine looks at every
 /// source anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

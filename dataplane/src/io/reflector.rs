@@ -10,7 +10,7 @@ mod uring;
 mod whole;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::ptr;
 
 pub use self::uring::UringReflector;
@@ -72,19 +72,25 @@ impl Reflector {
         for (header, vector) in self.headers.iter().zip(&mut self.vectors).take(count) {
             vector.iov_len = usize::try_from(header.msg_len).unwrap_or_default();
         }
-        let mut sent = 0;
-        while let Some(rest) = self
-            .headers
-            .get_mut(sent..count)
-            .filter(|rest| !rest.is_empty())
-        {
-            let length = u32::try_from(rest.len()).unwrap_or_default();
-            // SAFETY: as above; the address of each is the one that the kernel wrote.
-            let taken = unsafe { libc::sendmmsg(fd, rest.as_mut_ptr(), length, 0) };
-            // The first of the rest is lost when the kernel refuses it.
-            sent += usize::try_from(taken).unwrap_or(0).max(1);
-        }
+        let received = self.headers.get_mut(..count).unwrap_or_default();
+        // SAFETY: as above; the address of each is the one that the kernel wrote.
+        unsafe { send_back(fd, received) };
         Ok(())
+    }
+}
+
+/// Sends what was received; what cannot be sent is lost.
+///
+/// # Safety
+/// The headers point to live memory that nobody else writes to.
+unsafe fn send_back(socket: RawFd, mut headers: &mut [libc::mmsghdr]) {
+    while !headers.is_empty() {
+        let length = u32::try_from(headers.len()).unwrap_or_default();
+        // SAFETY: by the contract of this function.
+        let taken = unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), length, 0) };
+        // The first one is lost when the kernel refuses it.
+        let taken = usize::try_from(taken).unwrap_or(0).max(1);
+        headers = headers.get_mut(taken..).unwrap_or_default();
     }
 }
 

@@ -166,7 +166,8 @@ impl Uring {
             run_header,
             completions: Vec::with_capacity(COMPLETION_ENTRIES),
             browser_waiting: VecDeque::with_capacity(COMPLETION_ENTRIES),
-            trunks_waiting: VecDeque::with_capacity(COMPLETION_ENTRIES),
+            // Besides those with packets, each receive may end for want of buffers.
+            trunks_waiting: VecDeque::with_capacity(COMPLETION_ENTRIES + place::count(flows_max)),
             received: Vec::with_capacity(PACKETS_PER_TURN_MAX + SEGMENTS_PER_RUN_MAX),
             unattended: Vec::with_capacity(1 + 2 * flows_max),
             wake_armed: false,

@@ -127,12 +127,7 @@ fn dtls_passes_only_from_and_to_validated_addresses() {
         .engine
         .outgoing_datagram(world.now, &datagram(0, BROWSER))
         .unwrap();
-    let expected = Transmit {
-        socket: SocketId::Browser,
-        to: address(BROWSER),
-        length: 20,
-        is_video: false,
-    };
+    let expected = Transmit::new(SocketId::Browser, address(BROWSER), 20);
     assert_eq!(transmit, expected);
     for (slot, to) in [(0, "203.0.113.9:50113"), (1, BROWSER), (5, BROWSER)] {
         assert_eq!(

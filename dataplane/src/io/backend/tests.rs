@@ -60,15 +60,7 @@ fn echo_until(ring: &mut Backend, mut done: impl FnMut() -> bool) {
         ring.turn(Some(Duration::from_millis(1))).unwrap();
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(
-                packet,
-                &Transmit {
-                    socket,
-                    to,
-                    length,
-                    is_video: false,
-                },
-            );
+            ring.send(packet, &Transmit::new(socket, to, length));
         }
         ring.assert_conserved();
     }
@@ -163,15 +155,7 @@ fn a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place(kind: Backen
             }
             let (socket, length) = (packet.socket, packet.length);
             let to = clients[0].local_addr().unwrap();
-            ring.send(
-                packet,
-                &Transmit {
-                    socket,
-                    to,
-                    length,
-                    is_video: false,
-                },
-            );
+            ring.send(packet, &Transmit::new(socket, to, length));
         }
         ring.assert_conserved();
         assert!(packets <= PACKETS_PER_TURN_MAX);
@@ -184,15 +168,7 @@ fn a_flood_fills_turns_of_bounded_length_and_sends_keep_their_place(kind: Backen
             assert_eq!(u32::from_be_bytes(answer), last);
         }
         let (socket, length) = (SocketId::Browser, 4);
-        ring.send_copy(
-            &turn.to_be_bytes(),
-            &Transmit {
-                socket,
-                to,
-                length,
-                is_video: false,
-            },
-        );
+        ring.send_copy(&turn.to_be_bytes(), &Transmit::new(socket, to, length));
         turn += 1;
     }
     assert!(full_turns > 4, "the flood was too small: {full_turns}");
@@ -254,13 +230,7 @@ fn a_dead_destination_harms_nobody_else(kind: BackendKind) {
     let (mut ring, address, _wake) = backend(kind, 1);
     let dead = loopback(9);
     for _ in 0..50 {
-        let transmit = Transmit {
-            socket: SocketId::Browser,
-            to: dead,
-            length: 4,
-
-            is_video: false,
-        };
+        let transmit = Transmit::new(SocketId::Browser, dead, 4);
         ring.send_copy(b"dead", &transmit);
         ring.turn(Some(Duration::ZERO)).unwrap();
     }
@@ -274,34 +244,10 @@ fn a_dead_destination_harms_nobody_else(kind: BackendKind) {
 fn a_send_that_cannot_be_is_counted_and_its_buffer_comes_back(kind: BackendKind) {
     let (mut ring, _address, _wake) = backend(kind, 1);
     let to = loopback(9);
-    ring.send_copy(
-        b"closed",
-        &Transmit {
-            socket: SocketId::TrunkRtp(0),
-            to,
-            length: 6,
-
-            is_video: false,
-        },
-    );
-    ring.send_copy(
-        b"long",
-        &Transmit {
-            socket: SocketId::Browser,
-            to,
-            length: BUFFER_BYTES,
-
-            is_video: false,
-        },
-    );
+    ring.send_copy(b"closed", &Transmit::new(SocketId::TrunkRtp(0), to, 6));
+    ring.send_copy(b"long", &Transmit::new(SocketId::Browser, to, BUFFER_BYTES));
     let wrong_family = "[::1]:9".parse().unwrap();
-    let transmit = Transmit {
-        socket: SocketId::Browser,
-        to: wrong_family,
-        length: 5,
-
-        is_video: false,
-    };
+    let transmit = Transmit::new(SocketId::Browser, wrong_family, 5);
     ring.send_copy(b"wrong", &transmit);
     ring.turn(Some(TURN)).unwrap();
     assert_eq!(ring.take_send_failures(), 3);
@@ -368,15 +314,7 @@ fn what_was_sent_does_not_end_the_wait_for_news(kind: BackendKind) {
         turns += 1;
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(
-                packet,
-                &Transmit {
-                    socket,
-                    to,
-                    length,
-                    is_video: false,
-                },
-            );
+            ring.send(packet, &Transmit::new(socket, to, length));
         }
     }
     player.join().unwrap();
@@ -427,15 +365,7 @@ fn send_run(ring: &mut Backend, from: SocketId, client: &UdpSocket) -> Vec<usize
         let bytes = vec![number; if number < 10 { 100 } else { 60 }];
         let length = bytes.len();
         let socket = from;
-        ring.send_copy(
-            &bytes,
-            &Transmit {
-                socket,
-                to,
-                length,
-                is_video: false,
-            },
-        );
+        ring.send_copy(&bytes, &Transmit::new(socket, to, length));
     }
     let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
     let mut buffer = [0; 4096];

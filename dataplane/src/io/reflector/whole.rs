@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::{io, ptr};
 
+use super::send_back;
 use crate::io::address::{ADDRESS_BYTES, ADDRESS_BYTES_U32};
 use crate::io::batch::{empty_header, empty_vector};
 use crate::io::control::Control;
@@ -93,18 +94,9 @@ impl WholeReflector {
             header.msg_controllen = control.write(segment, None);
             header.msg_control = ptr::from_mut(control).cast();
         }
-        let mut sent = 0;
-        while let Some(rest) = self
-            .headers
-            .get_mut(sent..count)
-            .filter(|rest| !rest.is_empty())
-        {
-            let length = u32::try_from(rest.len()).unwrap_or_default();
-            // SAFETY: as above; the address of each is the one that the kernel wrote.
-            let taken = unsafe { libc::sendmmsg(fd, rest.as_mut_ptr(), length, 0) };
-            // The first of the rest is lost when the kernel refuses it.
-            sent += usize::try_from(taken).unwrap_or(0).max(1);
-        }
+        let received = self.headers.get_mut(..count).unwrap_or_default();
+        // SAFETY: as above; the address of each is the one that the kernel wrote.
+        unsafe { send_back(fd, received) };
         Ok(())
     }
 }

@@ -186,7 +186,7 @@ impl Uring {
                 Some((from, length)) => {
                     let socket = place::id(tag.index);
                     match (tag.kind, socket) {
-                        (Kind::Receive, SocketId::Browser) => self.pay_browser(1),
+                        (Kind::Receive, SocketId::Browser) => self.pay_browser(),
                         (Kind::Receive, SocketId::TrunkRtp(_) | SocketId::TrunkRtcp(_)) => {
                             self.browser_owed = BROWSER_OWED_MAX.min(self.browser_owed + 1);
                         }
@@ -233,7 +233,7 @@ impl Uring {
             let empty = payload.is_empty().then_some(payload);
             for bytes in payload.chunks(segment).chain(empty) {
                 self.receive_copy(from, bytes);
-                self.pay_browser(1);
+                self.pay_browser();
             }
             if kind == Kind::Drain {
                 // One for each run was paid when the drain was asked for.
@@ -244,9 +244,9 @@ impl Uring {
         self.runs = Some(runs);
     }
 
-    /// The browser socket has delivered so many packets.
-    fn pay_browser(&mut self, packets: i32) {
-        self.browser_owed = BROWSER_OVERPAID_MAX.max(self.browser_owed - packets);
+    /// The browser socket has delivered a packet.
+    fn pay_browser(&mut self) {
+        self.browser_owed = BROWSER_OVERPAID_MAX.max(self.browser_owed - 1);
     }
 
     /// Takes in a packet that lies elsewhere; what is longer than a buffer is cut, as the kernel

@@ -17,6 +17,10 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(20);
 
 fn ring(config: IoConfig) -> (Uring, SocketAddr, Arc<EventFd>) {
+    ring_for(1, config)
+}
+
+fn ring_for(flows_max: usize, config: IoConfig) -> (Uring, SocketAddr, Arc<EventFd>) {
     let browser = SocketAddr::from(([127, 0, 0, 1], 0));
     let browser = socket::bind_browser(browser, &config).unwrap();
     let address = socket::local_address(&browser).unwrap();
@@ -24,7 +28,7 @@ fn ring(config: IoConfig) -> (Uring, SocketAddr, Arc<EventFd>) {
     let parts = BackendParts {
         browser,
         wake: &wake,
-        flows_max: 1,
+        flows_max,
         config,
     };
     (Uring::new(parts).unwrap(), address, wake)
@@ -40,15 +44,7 @@ fn echo_once(ring: &mut Uring, client: &UdpSocket) {
         ring.turn(Some(Duration::from_millis(1))).unwrap();
         while let Some(packet) = ring.next_received() {
             let (socket, to, length) = (packet.socket, packet.from, packet.length);
-            ring.send(
-                packet,
-                &Transmit {
-                    socket,
-                    to,
-                    length,
-                    is_video: false,
-                },
-            );
+            ring.send(packet, &Transmit::new(socket, to, length));
         }
     }
 }
@@ -115,12 +111,7 @@ fn receive_run(config: IoConfig) -> Vec<Vec<u8>> {
     let bytes: Vec<u8> = (0..106_u8).flat_map(|number| [number; 10]).collect();
     let (mut sender, _, _other_wake) = self::ring(IoConfig::default());
     for piece in bytes.chunks(100) {
-        let transmit = Transmit {
-            socket: SocketId::Browser,
-            to: address,
-            length: piece.len(),
-            is_video: false,
-        };
+        let transmit = Transmit::new(SocketId::Browser, address, piece.len());
         sender.send_copy(piece, &transmit);
     }
     sender.turn(Some(Duration::ZERO)).unwrap();
@@ -155,6 +146,54 @@ fn a_run_arrives_datagram_by_datagram_whether_it_comes_as_one_or_not() {
         expected.push(60);
         assert_eq!(lengths, expected);
     }
+}
+
+#[test]
+fn runs_do_not_give_the_browser_socket_more_than_its_share() {
+    const TRUNKS: u16 = 60;
+    const RUN: usize = 8;
+    let (mut ring, address, _wake) = ring_for(usize::from(TRUNKS), IoConfig::default());
+    let (mut browser, _, _browser_wake) = self::ring(IoConfig::default());
+    let mut trunks = Vec::new();
+    for slot in 0..TRUNKS {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let trunk = socket::bind_trunk(loopback, &IoConfig::default()).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client
+            .connect(socket::local_address(&trunk).unwrap())
+            .unwrap();
+        trunks.push(client);
+        assert!(ring.open(SocketId::TrunkRtp(slot), trunk));
+    }
+    ring.turn(Some(Duration::ZERO)).unwrap();
+    for _ in 0..3200 / RUN {
+        for _ in 0..RUN {
+            browser.send_copy(b"browser", &Transmit::new(SocketId::Browser, address, 7));
+        }
+        // The end of a turn ends the run.
+        browser.turn(Some(Duration::ZERO)).unwrap();
+    }
+    for client in &trunks {
+        for _ in 0..100 {
+            client.send(b"trunk").unwrap();
+        }
+    }
+    let (mut from_browser, mut all) = (0, 0);
+    while all < 4000 {
+        ring.turn(Some(TURN)).unwrap();
+        while let Some(packet) = ring.next_received() {
+            from_browser += usize::from(packet.socket == SocketId::Browser);
+            all += 1;
+            ring.give_back(packet);
+        }
+    }
+    assert!(
+        (1500..2500).contains(&from_browser),
+        "{from_browser} of {all}"
+    );
+    assert_eq!(ring.take_receive_failures(), 0);
+    browser.shut_down().unwrap();
+    ring.shut_down().unwrap();
 }
 
 #[test]
