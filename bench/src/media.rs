@@ -16,7 +16,7 @@ use crate::generator::{Generator, Lane, Offer};
 use crate::network::Network;
 use crate::report;
 use crate::scenario::{Scenario, Target};
-use crate::search::{self, Round};
+use crate::search::{self, Round, Search};
 use crate::step::Step;
 use crate::subject::SubjectProcess;
 use crate::wire::{BATCH_PACKETS, FrameWire, SocketWire, Wire};
@@ -105,8 +105,6 @@ impl MediaArguments {
 pub(crate) struct Outcome {
     pub(crate) target: Target,
     pub(crate) rounds: Vec<Round>,
-    /// It failed, and was not measured further.
-    has_failed: bool,
 }
 
 /// The generator with the network under it.
@@ -221,34 +219,16 @@ pub(crate) fn measure(arguments: &MediaArguments) -> Result<Measured, Failure> {
         "the generator can offer {generator_pps_max:.0} packets/s, {in_bursts:.0} in bursts"
     ));
     report::header();
-    let outcome = |target: &Target| Outcome {
-        target: *target,
-        rounds: Vec::new(),
-        has_failed: false,
-    };
-    let mut outcomes: Vec<_> = arguments.targets.iter().map(outcome).collect();
+    let mut courses: Vec<_> = lanes.into_iter().map(Course::new).collect();
     for _ in 0..arguments.rounds {
-        for (lane, outcome) in lanes.iter_mut().zip(&mut outcomes) {
-            if outcome.has_failed {
-                continue;
-            }
-            let hint = outcome.rounds.last().map(|round| round.lossfree_pps);
-            let most = generator_pps_max;
-            match one_round(&mut site.generator, lane, arguments, hint, most) {
-                Ok(Some(round)) => outcome.rounds.push(round),
-                Ok(None) if lane.target != Target::Ringway => {
-                    report::note(&format!("{}: no rate came through whole", lane.target));
-                }
-                Ok(None) => return Err("no rate came through whole: see --start-pps".into()),
-                // What is compared with must not end the run; we, or whoever wants an end, do.
-                Err(why) if lane.target != Target::Ringway && !process::stop_requested() => {
-                    report::note(&format!("{} is left out from here on: {why}", lane.target));
-                    outcome.has_failed = true;
-                }
-                Err(why) => return Err(why),
-            }
-        }
+        one_round(
+            &mut site.generator,
+            &mut courses,
+            arguments,
+            generator_pps_max,
+        )?;
     }
+    let outcomes: Vec<_> = courses.into_iter().map(|course| course.outcome).collect();
     // A step that was offered counts too: the attempts may have met a bad moment.
     let steps = outcomes.iter().flat_map(|outcome| outcome.rounds.iter());
     let even = steps
@@ -300,23 +280,153 @@ fn own_maximum(site: &mut Site, lanes: &mut [Lane], burst: u16) -> Result<f64, F
     Ok(most)
 }
 
+/// A target on its way through the measurement.
+struct Course {
+    lane: Lane,
+    outcome: Outcome,
+    search: Option<Search>,
+    /// It failed, and is not measured further.
+    has_failed: bool,
+}
+
+impl Course {
+    fn new(lane: Lane) -> Self {
+        let target = lane.target;
+        let outcome = Outcome {
+            target,
+            rounds: Vec::new(),
+        };
+        Self {
+            lane,
+            outcome,
+            search: None,
+            has_failed: false,
+        }
+    }
+
+    /// The next step of its search, if it is not over.
+    fn search_on(&mut self, offers: &mut Offers<'_>) -> Result<bool, Failure> {
+        let rate = self.search.as_ref().and_then(Search::next_rate);
+        let Some(rate) = rate.filter(|_| !self.has_failed) else {
+            return Ok(false);
+        };
+        let offered = offers.make(&mut self.lane, search::SEARCH, rate);
+        if let (Some(step), Some(search)) = (self.survive(offered)?, &mut self.search) {
+            search.take(step);
+        }
+        Ok(true)
+    }
+
+    fn finish_search(&mut self) -> Result<(), Failure> {
+        let Some(search) = self.search.take().filter(|_| !self.has_failed) else {
+            return Ok(());
+        };
+        match search.finish() {
+            Some(round) => self.outcome.rounds.push(round),
+            None if self.lane.target == Target::Ringway => {
+                return Err("no rate came through whole: see --start-pps".into());
+            }
+            None => report::note(&format!(
+                "{}: no rate came through whole",
+                self.lane.target
+            )),
+        }
+        Ok(())
+    }
+
+    /// A part or a multiple of the rate that this round has found.
+    fn offer_part(
+        &mut self,
+        offers: &mut Offers<'_>,
+        round: usize,
+        (what, factor): (&'static str, f64),
+    ) -> Result<(), Failure> {
+        let found = self.outcome.rounds.get(round);
+        let Some(rate) = found.map(|round| round.lossfree_pps * factor) else {
+            return Ok(());
+        };
+        if self.has_failed {
+            return Ok(());
+        }
+        let offered = offers.make(&mut self.lane, what, rate);
+        let step = self.survive(offered)?;
+        if let Some((step, round)) = step.zip(self.outcome.rounds.get_mut(round)) {
+            round.steps.push(step);
+        }
+        Ok(())
+    }
+
+    /// What is compared with must not end the run; we, or whoever wants an end, do.
+    fn survive(&mut self, offered: Result<Step, Failure>) -> Result<Option<Step>, Failure> {
+        match offered {
+            Ok(step) => Ok(Some(step)),
+            Err(why) if self.lane.target != Target::Ringway && !process::stop_requested() => {
+                let target = self.lane.target;
+                report::note(&format!("{target} is left out from here on: {why}"));
+                self.has_failed = true;
+                Ok(None)
+            }
+            Err(why) => Err(why),
+        }
+    }
+}
+
+/// One search of each target, step by step in turns, and what follows it, in turns as well.
 fn one_round(
     generator: &mut Generator,
-    lane: &mut Lane,
+    courses: &mut [Course],
     arguments: &MediaArguments,
-    hint: Option<f64>,
     generator_pps_max: f64,
-) -> Result<Option<Round>, Failure> {
-    let mut offer = |what: &'static str, pps: f64| -> Result<Step, Failure> {
+) -> Result<(), Failure> {
+    let mut offers = Offers {
+        generator,
+        arguments,
+        generator_pps_max,
+    };
+    let mut rounds = Vec::new();
+    for course in &mut *courses {
+        let known = course.outcome.rounds.last();
+        let known = known.map(|round| round.lossfree_pps);
+        course.search = Some(Search::new(arguments.start_pps.into(), known));
+        rounds.push(course.outcome.rounds.len());
+    }
+    let mut goes_on = true;
+    while goes_on {
+        goes_on = false;
+        for course in &mut *courses {
+            goes_on |= course.search_on(&mut offers)?;
+        }
+    }
+    for course in &mut *courses {
+        course.finish_search()?;
+    }
+    for part in [(HALF, 0.5), (DOUBLE, 2.0), (FOURFOLD, 4.0)] {
+        for (course, round) in courses.iter_mut().zip(&rounds) {
+            course.offer_part(&mut offers, *round, part)?;
+        }
+    }
+    Ok(())
+}
+
+/// Offers rates, each as fits its purpose.
+struct Offers<'a> {
+    generator: &'a mut Generator,
+    arguments: &'a MediaArguments,
+    generator_pps_max: f64,
+}
+
+impl Offers<'_> {
+    fn make(&mut self, lane: &mut Lane, what: &'static str, pps: f64) -> Result<Step, Failure> {
         if process::stop_requested() {
             return Err("stopped".into());
         }
+        let arguments = self.arguments;
         let latency = what == HALF;
         let burst = arguments.scenario.burst();
         // Overload that the generator cannot offer evenly comes in bursts.
         let overload = what == DOUBLE || what == FOURFOLD;
-        let too_much = overload && pps > generator_pps_max * EVEN_PART_MAX;
-        let step = generator.offer(
+        let too_much = overload && pps > self.generator_pps_max * EVEN_PART_MAX;
+        let step = self.generator.offer(
             lane,
             Offer {
                 what,
@@ -350,16 +460,7 @@ fn one_round(
             return Err(format!("{wrong} packets came out wrong: no figure is worth it").into());
         }
         Ok(step)
-    };
-    let first = hint.unwrap_or(f64::from(arguments.start_pps));
-    let Some(mut round) = search::lossfree(first, hint.is_some(), &mut offer)? else {
-        return Ok(None);
-    };
-    let rate = round.lossfree_pps;
-    for (what, factor) in [(HALF, 0.5), (DOUBLE, 2.0), (FOURFOLD, 4.0)] {
-        round.steps.push(offer(what, rate * factor)?);
     }
-    Ok(Some(round))
 }
 
 pub(crate) const HALF: &str = "half";

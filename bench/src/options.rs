@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::generator::Offer;
 use crate::media::{Place, Site};
 use crate::report::{median, note, optional};
-use crate::scenario::{Scenario, Target};
+use crate::scenario::{DEFAULT_IO, Scenario, Target};
 use crate::step::Step;
 use crate::wire::BATCH_PACKETS;
 
@@ -23,11 +23,12 @@ pub(crate) struct OptionsArguments {
     scenario: Scenario,
     #[command(flatten)]
     place: Place,
-    /// What to compare, each as for `--io`; the first one is the measure of the others.
+    /// What to compare, each as for `--io`; the first one is the measure of the others. `mmsg` is
+    /// the other back end, `reflector` and `uring-reflector` are the targets of these names.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "default,no-huge-pages,no-segmentation,no-receive-offload,no-connect,no-register,zero-copy,busy-poll-us=50"
+        default_value = "default,no-huge-pages,no-segmentation,no-receive-offload,no-connect,no-register,zero-copy,busy-poll-us=50,mmsg,reflector"
     )]
     variants: Vec<String>,
     /// How ringway talks to the kernel: `uring` or `mmsg`.
@@ -51,12 +52,17 @@ pub(crate) fn run(arguments: &OptionsArguments) -> Result<(), Failure> {
     let mut site = Site::make(&arguments.place, scenario)?;
     let mut lanes = Vec::new();
     for (index, variant) in arguments.variants.iter().enumerate() {
+        let (target, io, backend) = match variant.as_str() {
+            "reflector" => (Target::Reflector, DEFAULT_IO, None),
+            "uring-reflector" => (Target::UringReflector, DEFAULT_IO, None),
+            "mmsg" => (Target::Ringway, DEFAULT_IO, Some("mmsg")),
+            io => (Target::Ringway, io, arguments.backend.as_deref()),
+        };
         let scenario = Scenario {
-            io: variant.clone(),
+            io: io.to_owned(),
             ..scenario.clone()
         };
-        let backend = arguments.backend.as_deref();
-        let lane = site.start(Target::Ringway, index, &scenario, backend)?;
+        let lane = site.start(target, index, &scenario, backend)?;
         lanes.push((variant, lane, Vec::new()));
     }
     if !affinity::pin_thread(scenario.generator_core) {
@@ -91,8 +97,8 @@ pub(crate) fn run(arguments: &OptionsArguments) -> Result<(), Failure> {
 
 fn table<'a>(measured: impl Iterator<Item = (&'a String, &'a [Step])>) {
     note(&format!(
-        "{:<24}{:>12}{:>18}{:>9}{:>9}{:>9}{:>8}",
-        "variant", "CPU ns", "min to max", "/first", "p50 us", "p99 us", "loss %"
+        "{:<24}{:>12}{:>18}{:>9}{:>12}{:>9}{:>9}{:>8}",
+        "variant", "CPU ns", "min to max", "/first", "forwarded/s", "p50 us", "p99 us", "loss %"
     ));
     let mut first = None;
     for (variant, steps) in measured {
@@ -105,9 +111,10 @@ fn table<'a>(measured: impl Iterator<Item = (&'a String, &'a [Step])>) {
         let latency = |per_mille| median(steps.iter().filter_map(|s| s.latency_us(per_mille)));
         let loss = steps.iter().map(Step::loss).fold(0.0, f64::max);
         note(&format!(
-            "{variant:<24}{cost:>12.0}{:>18}{:>9.3}{:>9}{:>9}{:>8.3}",
+            "{variant:<24}{cost:>12.0}{:>18}{:>9.3}{:>12}{:>9}{:>9}{:>8.3}",
             format!("{least:.0} to {most:.0}"),
             cost / *first.get_or_insert(cost),
+            optional(median(steps.iter().map(Step::forwarded_pps)), 0),
             optional(latency(500), 0),
             optional(latency(990), 0),
             100.0 * loss,
