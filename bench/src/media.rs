@@ -326,10 +326,7 @@ impl Course {
             None if self.lane.target == Target::Ringway => {
                 return Err("no rate came through whole: see --start-pps".into());
             }
-            None => report::note(&format!(
-                "{}: no rate came through whole",
-                self.lane.target
-            )),
+            None => report::note(&format!("{}: no rate came through whole", self.lane.target)),
         }
         Ok(())
     }

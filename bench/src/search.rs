@@ -125,7 +125,11 @@ mod tests {
         }
     }
 
-    fn search(first: f64, known: Option<f64>, offer: &mut impl FnMut(f64) -> Step) -> Option<Round> {
+    fn search(
+        first: f64,
+        known: Option<f64>,
+        offer: &mut impl FnMut(f64) -> Step,
+    ) -> Option<Round> {
         let mut search = Search::new(first, known);
         while let Some(rate) = search.next_rate() {
             search.take(offer(rate));

@@ -47,12 +47,14 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 pub use error::{ImportError, SrtpError};
 pub use options::{SrtpEvent, SrtpOptions};
 pub use receiver::SrtpReceiver;
 pub use sender::SrtpSender;
 pub use state::SrtpState;
+pub use visitor::Visitor;
 
 use budget::KeyBudget;
 use cipher::{RtcpCipher, RtpCipher};
@@ -75,6 +77,13 @@ struct Context {
 }
 
 impl Context {
+    /// What the next RTP packet needs, as long as there is only one source.
+    fn show_rtp(&self, visitor: &mut impl Visitor) {
+        self.rtp.show(visitor);
+        visitor.visit(&self.rtp_budget);
+        self.sources.show(visitor);
+    }
+
     fn new(master: &MasterKey, options: SrtpOptions) -> Result<Self, SrtpError> {
         options.check()?;
         let derivation = KeyDerivation::new(master)?;

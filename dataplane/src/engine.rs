@@ -26,6 +26,7 @@ use crate::link::{Counters, Datagram, Event, FlowId};
 use crate::wire::classify::{Protocol, classify};
 use crate::wire::ntp::NtpTime;
 
+mod ahead;
 mod commands;
 mod digits;
 mod feedback;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `turn(wait)` | submit everything, wait for at most that long, collect what was received |
 //! | `next_received()` | the next packet of this turn, as a token that owns its buffer |
+//! | `upcoming()` | those still to come, to prepare for them |
 //! | `packet(&mut token)` | its bytes, and the room behind them |
 //! | `send(token, socket, to, length)` | send it from where it lies; the buffer comes back by itself |
 //! | `give_back(token)` | forget it |
@@ -32,6 +33,7 @@ pub mod affinity;
 pub(crate) mod backend;
 pub mod batch;
 mod buffers;
+pub(crate) mod cache;
 mod control;
 mod mmsg;
 pub mod packet_ring;

@@ -41,10 +41,13 @@ pub const FULL_EVENTS_RETRY_AFTER: Duration = Duration::from_millis(1);
 pub const DTLS_DATAGRAMS_PER_SWEEP_MAX: u8 = 64;
 
 /// Received packets handled in one turn of a worker. (A run of several that begins below it is taken
-/// whole.)
-pub const PACKETS_PER_TURN_MAX: usize = 256;
+/// whole.) With 256, what a packet needs has left the caches when it is its turn: a worker that
+/// found a queue took half as long again for each packet, and the queue stayed.
+pub const PACKETS_PER_TURN_MAX: usize = 64;
 /// Of these, what one trunk socket may deliver before the next one is looked at.
 pub const PACKETS_PER_SOCKET_MAX: usize = 32;
+/// Packets for which the caches are told in advance what they will need: it fits the first of them.
+pub const PACKETS_FORESEEN_MAX: usize = 16;
 /// Packets to one peer that are handed to the kernel as one. Linux takes 64 and more; together
 /// they may have 65 507 bytes.
 pub const SEGMENTS_PER_SEND_MAX: usize = 32;
@@ -57,14 +60,19 @@ pub const PEER_CHANGES_PER_TURN_MAX: usize = PACKETS_PER_TURN_MAX + 2 * COMMANDS
 /// Room for one packet with its receive header and the SRTP tag behind it.
 pub const BUFFER_BYTES: usize = 2048;
 /// Buffers of one worker, power of two (a provided buffer ring): received, being sent, and spare.
-/// 1024 fit the caches better and save 1.5 % of CPU time, but under overload the trunk sockets take
-/// all of them, and the browser socket loses nearly everything.
+/// Under overload the trunk sockets would take all of 1024, and the browser socket lose nearly
+/// everything.
 pub const BUFFERS_PER_WORKER: usize = 4096;
+/// Of these, what the kernel has to receive into while that is enough: those in use then fit the
+/// caches of a core.
+pub const BUFFERS_LENT_MIN: usize = 512;
 /// Of these, kept out of the kernel's reach for datagrams that control sends.
 pub const SPARE_BUFFERS_PER_WORKER: usize = 192;
 /// Buffers for runs of datagrams that come as one (UDP receive offload): enough that the kernel need
 /// not stop between two turns.
 pub const RUNS_PER_WORKER: usize = 512;
+/// Of these, what the kernel has while that is enough, for the same reason.
+pub const RUNS_LENT_MIN: usize = 128;
 /// Room for the longest run, one datagram of 65 507 bytes, with its receive header. An odd number of
 /// cache lines: the beginnings of short ones, which most are, shall not fight for the same places.
 pub const RUN_BYTES: usize = 65_536 + 33 * 64;
@@ -149,6 +157,9 @@ const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
 const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
+const _: () = assert!(BUFFERS_LENT_MIN >= PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN);
+const _: () =
+    assert!(RUNS_LENT_MIN >= PACKETS_PER_TURN_MAX && RUNS_LENT_MIN > BUFFERS_TO_REARM_MIN);
 const _: () = assert!(RUNS_PER_WORKER.is_power_of_two() && RUNS_PER_WORKER > BUFFERS_TO_REARM_MIN);
 const _: () = assert!(
     SPARE_BUFFERS_PER_WORKER

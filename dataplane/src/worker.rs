@@ -17,6 +17,7 @@ pub use self::warning::StartWarning;
 use crate::config::IoConfig;
 use crate::engine::{DropReason, Engine, SocketId, Verdict};
 use crate::io::backend::Backend;
+use crate::io::cache::Prefetcher;
 use crate::io::received::Received;
 use crate::io::socket;
 use crate::limits::{
@@ -115,7 +116,17 @@ impl Worker {
 
     fn handle_packets(&mut self, now: Instant) {
         let mut news = false;
-        while let Some(mut packet) = self.io.next_received() {
+        let mut foreseen = 0;
+        loop {
+            if foreseen == 0 {
+                let upcoming = self.io.upcoming();
+                let upcoming = upcoming.map(|packet| (packet.socket, packet.from));
+                foreseen = self.engine.foresee(upcoming, &mut Prefetcher);
+            }
+            let Some(mut packet) = self.io.next_received() else {
+                break;
+            };
+            foreseen = foreseen.saturating_sub(1);
             if packet.length > PACKET_BYTES_MAX {
                 self.drop_packet(packet, DropReason::Truncated);
                 continue;

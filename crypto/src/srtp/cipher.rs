@@ -6,6 +6,7 @@ use super::aes_gcm::AesGcm;
 use super::derive::{KeyDerivation, Labels};
 use super::hmac_sha1::HmacSha1;
 use super::session_key::SessionKey;
+use super::visitor::Visitor;
 use crate::keys::{Mki, Transform};
 
 /// Session keys and what else protects a packet.
@@ -50,6 +51,18 @@ pub(super) enum RtcpKeys {
 }
 
 impl RtpCipher {
+    /// All of it: the tag's length and the like lie beside the keys.
+    pub(super) fn show(&self, visitor: &mut impl Visitor) {
+        visitor.visit(&self.tag_bytes);
+        match &self.keys {
+            RtpKeys::HmacSha1 { cipher, mac } => {
+                visitor.visit(cipher);
+                visitor.visit(mac);
+            }
+            RtpKeys::AesGcm(keys) => visitor.visit(keys),
+        }
+    }
+
     pub(super) fn rtp(derivation: &KeyDerivation<'_>, mki: Mki) -> Result<Self, SrtpError> {
         let profile = derivation.master().profile();
         let session = derivation.session(Labels::RTP);

@@ -5,7 +5,7 @@ use std::fmt;
 use super::rtp::{self, RtpHeader};
 use super::sources::{Slot, Sources};
 use super::state::{self, Direction, RTCP_INDEX_MAX, RTP_INDEX_MAX, Reader};
-use super::{Context, ImportError, SrtpError, SrtpEvent, SrtpOptions, SrtpState, rtcp};
+use super::{Context, ImportError, SrtpError, SrtpEvent, SrtpOptions, SrtpState, Visitor, rtcp};
 use crate::keys::MasterKey;
 use crate::limits::ROLLOVER_RESET_PACKET_BYTES_MAX;
 
@@ -33,6 +33,11 @@ impl SrtpReceiver {
             context: Context::new(master, options)?,
             rtcp_sources: Sources::new(&options),
         })
+    }
+
+    /// Shows what the next RTP packet needs.
+    pub fn show_rtp(&self, visitor: &mut impl Visitor) {
+        self.context.show_rtp(visitor);
     }
 
     /// Verifies and decrypts an SRTP packet, the whole slice, and returns the length of the RTP

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::rtp::{self, RtpHeader};
 use super::state::{self, Direction, RTP_INDEX_MAX, Reader};
-use super::{Context, ImportError, SrtpError, SrtpEvent, SrtpOptions, SrtpState, rtcp};
+use super::{Context, ImportError, SrtpError, SrtpEvent, SrtpOptions, SrtpState, Visitor, rtcp};
 use crate::keys::MasterKey;
 
 /// Protects what we send to one peer.
@@ -31,6 +31,11 @@ impl SrtpSender {
     pub fn with_options(master: &MasterKey, options: SrtpOptions) -> Result<Self, SrtpError> {
         let context = Context::new(master, options)?;
         Ok(Self { context })
+    }
+
+    /// Shows what the next RTP packet needs.
+    pub fn show_rtp(&self, visitor: &mut impl Visitor) {
+        self.context.show_rtp(visitor);
     }
 
     /// Protects the RTP packet in the first `length` bytes and returns its new length: longer by

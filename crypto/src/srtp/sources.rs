@@ -1,7 +1,7 @@
 //! The sources (SSRC) of one direction and what was seen of each: a small fixed table.
 
 use super::rollover::index_of;
-use super::{SrtpError, SrtpOptions, replay};
+use super::{SrtpError, SrtpOptions, Visitor, replay};
 use crate::limits::ROLLOVER_RESET_PACKETS_MAX;
 
 /// One source.
@@ -35,6 +35,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
+    /// The table, and its first source, which is mostly the only one.
+    pub(super) fn show(&self, visitor: &mut impl Visitor) {
+        visitor.visit(self);
+        if let (Some(source), Some(seen)) = (self.sources.first(), self.seen.first()) {
+            visitor.visit(source);
+            visitor.visit(seen);
+        }
+    }
+
     pub(super) fn new(options: &SrtpOptions) -> Self {
         let unused = Source {
             ssrc: [0; 4],

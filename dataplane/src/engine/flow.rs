@@ -212,8 +212,8 @@ impl Flow {
 
 /// SRTP in both directions.
 pub(super) struct SrtpContexts {
-    sender: SrtpSender,
-    receiver: SrtpReceiver,
+    pub(super) sender: SrtpSender,
+    pub(super) receiver: SrtpReceiver,
 }
 
 impl SrtpContexts {

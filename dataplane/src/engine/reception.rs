@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crypto::srtp::Visitor;
+
 use super::route::{distance, ticks};
 use crate::limits::SEQUENCE_JUMP_MAX;
 use crate::link::StreamTotals;
@@ -56,6 +58,11 @@ pub(super) struct Reception {
 }
 
 impl Reception {
+    /// The line that a packet touches.
+    pub(super) fn show(&self, visitor: &mut impl Visitor) {
+        visitor.visit(&self.ssrc);
+    }
+
     /// What a packet touches.
     #[cfg(test)]
     pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Self, base_sequence);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crypto::srtp::Visitor;
+
 use super::reception::Reception;
 use super::sending::Sending;
 use super::verdict::DropReason;
@@ -98,6 +100,13 @@ impl Medium {
                 DropReason::DigitInstead
             }
         }
+    }
+
+    /// What a packet that arrives touches.
+    pub(super) fn show_arrival(&self, visitor: &mut impl Visitor) {
+        visitor.visit(&self.route);
+        visitor.visit(&self.rewrite);
+        self.reception.show(visitor);
     }
 
     /// The route, whether in use or not.

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crypto::srtp::Visitor;
+
 use super::route::ticks;
 use crate::link::StreamTotals;
 use crate::wire::ntp::NtpTime;
@@ -45,6 +47,11 @@ struct Remote {
 }
 
 impl Sending {
+    /// The line that a packet touches.
+    pub(super) fn show(&self, visitor: &mut impl Visitor) {
+        visitor.visit(&self.packets);
+    }
+
     /// What a packet touches.
     #[cfg(test)]
     pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Self, prepared);

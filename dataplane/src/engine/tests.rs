@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::keys::{MasterKey, SrtpKeys, SrtpProfile};
-use crypto::srtp::{SrtpReceiver, SrtpSender};
+use crypto::srtp::{SrtpReceiver, SrtpSender, Visitor};
 
 use super::*;
+use crate::limits::PACKETS_FORESEEN_MAX;
 use crate::link::{
     BrowserFlow, Cname, Command, Feedback, FlowKind, IceCredentials, IceFragment, IcePassword,
     Media, OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow,
@@ -16,6 +17,7 @@ use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::Role;
 use crate::wire::stun::tests::TestCheck;
 
+mod ahead;
 mod commands;
 mod digits;
 mod heard;

@@ -90,6 +90,11 @@ impl Backend {
         each!(self, io => io.next_received())
     }
 
+    /// The packets of this turn that are still to come, the next one first.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = &Received> {
+        each!(self, io => io.upcoming()).iter().rev()
+    }
+
     /// The packet's bytes, and all of the room behind them.
     pub(crate) fn packet(&mut self, packet: &mut Received) -> &mut [u8] {
         each!(self, io => io.packet(packet))

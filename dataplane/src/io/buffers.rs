@@ -5,24 +5,26 @@
 //! ```text
 //!   with the kernel, to receive into ──► handled by the worker ──► in flight, being sent
 //!          ▲                                 │        ▲                    │
-//!          └────────── give_back ────────────┘        │                    │
-//!   spare, for datagrams of our own ──────────────────┘                    │
-//!          ▲───────────────────────── sent ────────────────────────────────┘
+//!          │ commit                give_back │        │ take_spare         │ sent, give_back
+//!          │                                 ▼        │                    │
+//!          └─────────────────────────────── spare ────┴◄───────────────────┘
 //! ```
 //!
-//! (What was sent goes back like what was given back: to the spares until they are full, else to
-//! the kernel. The mmsg back end has spares only: it lends them to the kernel for one system call
-//! at a time, the one that was used last first, while it is in the cache.)
+//! Of the spares, the one that was used last is taken first, while it is in the cache; and the
+//! kernel has no more than it needs ([`lending`]). (The mmsg back end lends a buffer for one system
+//! call at a time, and no others.)
 
 #![expect(unsafe_code, reason = "memory that is shared with the kernel")]
 
+pub(super) mod lending;
 pub(super) mod map;
 
 use std::io;
 use std::slice;
 
+use self::lending::Lending;
 use self::map::{Layout, Map};
-use crate::limits::{BUFFER_BYTES, BUFFERS_PER_WORKER};
+use crate::limits::{BUFFER_BYTES, BUFFERS_LENT_MIN, BUFFERS_PER_WORKER};
 
 const LAYOUT: Layout = {
     assert!(BUFFERS_PER_WORKER <= 1 << 15 && BUFFER_BYTES <= 1 << 16);
@@ -60,29 +62,31 @@ enum Place {
 pub(super) struct Buffers {
     map: Map,
     places: Box<[Place]>,
+    /// The one that was used last is the last.
     spares: Vec<u16>,
-    spares_max: usize,
+    /// So many spares stay out of the kernel's reach.
+    reserve: usize,
+    lending: Lending,
     with_kernel: usize,
     handled: usize,
     in_flight: usize,
 }
 
 impl Buffers {
-    /// Maps the memory and puts all buffers into the ring, but for `spares_max` spares.
-    pub(super) fn new(spares_max: usize, huge_pages: bool) -> io::Result<Self> {
+    /// Maps the memory. `reserve`: buffers that the kernel never gets to receive into.
+    pub(super) fn new(reserve: usize, huge_pages: bool) -> io::Result<Self> {
+        let most = BUFFERS_PER_WORKER.saturating_sub(reserve);
         let mut buffers = Self {
             map: Map::new(LAYOUT, huge_pages)?,
-            places: vec![Place::Handled; BUFFERS_PER_WORKER].into_boxed_slice(),
-            spares: Vec::with_capacity(spares_max),
-            spares_max,
+            places: vec![Place::Spare; BUFFERS_PER_WORKER].into_boxed_slice(),
+            spares: (0..LAYOUT.count).collect(),
+            reserve,
+            lending: Lending::new(BUFFERS_LENT_MIN, most),
             with_kernel: 0,
-            handled: BUFFERS_PER_WORKER,
+            handled: 0,
             in_flight: 0,
         };
-        for id in 0..LAYOUT.count {
-            buffers.give_back(Buffer { id });
-        }
-        buffers.commit();
+        buffers.fill_up(buffers.lending.now());
         Ok(buffers)
     }
 
@@ -116,7 +120,7 @@ impl Buffers {
         self.map.address(buffer.id)
     }
 
-    /// A buffer for a datagram of our own; `None` while all spares are being sent.
+    /// A buffer for a datagram of our own; `None` while all are elsewhere.
     pub(super) fn take_spare(&mut self) -> Option<Buffer> {
         let id = self.spares.pop()?;
         self.move_to(id, Place::Spare, Place::Handled);
@@ -124,18 +128,17 @@ impl Buffers {
         Some(Buffer { id })
     }
 
-    /// The worker is done with the buffer. The kernel sees it after [`commit`](Self::commit).
+    /// The worker is done with the buffer.
     pub(super) fn give_back(&mut self, buffer: Buffer) {
         let Buffer { id } = buffer;
+        self.move_to(id, Place::Handled, Place::Spare);
         self.handled -= 1;
-        if self.spares.len() < self.spares_max {
-            self.move_to(id, Place::Handled, Place::Spare);
-            self.spares.push(id);
-            return;
-        }
-        self.with_kernel += 1;
-        self.move_to(id, Place::Handled, Place::Kernel);
-        self.map.offer(id);
+        self.spares.push(id);
+    }
+
+    /// Where a buffer lies, whoever has it.
+    pub(super) fn address(&self, id: u16) -> *const u8 {
+        self.map.address(id)
     }
 
     /// The kernel sends from the buffer until [`sent`](Self::sent). Returns where it lies.
@@ -172,8 +175,21 @@ impl Buffers {
         unsafe { slice::from_raw_parts_mut(self.map.address(buffer.id), BUFFER_BYTES) }
     }
 
-    /// Shows the kernel what was given back.
-    pub(super) fn commit(&self) {
+    /// Lends the kernel what it needs for the next turn. To be called once a turn.
+    pub(super) fn commit(&mut self) {
+        let lent = self.lending.next(self.with_kernel);
+        self.fill_up(lent);
+    }
+
+    fn fill_up(&mut self, lent: usize) {
+        while self.with_kernel < lent && self.spares.len() > self.reserve {
+            let Some(id) = self.spares.pop() else {
+                break;
+            };
+            self.move_to(id, Place::Spare, Place::Kernel);
+            self.with_kernel += 1;
+            self.map.offer(id);
+        }
         self.map.commit();
     }
 
@@ -213,10 +229,7 @@ mod tests {
     fn every_buffer_is_somewhere_on_its_way_round() {
         let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, true).unwrap();
         buffers.assert_conserved();
-        assert_eq!(
-            buffers.with_kernel(),
-            BUFFERS_PER_WORKER - SPARE_BUFFERS_PER_WORKER
-        );
+        assert_eq!(buffers.with_kernel(), BUFFERS_LENT_MIN);
         let id = LAYOUT.count - 1;
         let mut buffer = buffers.received(id);
         buffers.bytes_mut(&mut buffer).fill(7);
@@ -226,21 +239,39 @@ mod tests {
         let buffer = buffers.sent(id);
         buffers.give_back(buffer);
         buffers.assert_conserved();
-        assert_eq!(
-            buffers.with_kernel(),
-            BUFFERS_PER_WORKER - SPARE_BUFFERS_PER_WORKER
-        );
+        assert_eq!(buffers.with_kernel(), BUFFERS_LENT_MIN - 1);
+        buffers.commit();
+        assert_eq!(buffers.with_kernel(), BUFFERS_LENT_MIN);
     }
 
     #[test]
-    fn spares_run_out_and_come_back_first() {
+    fn the_buffer_that_was_used_last_is_lent_first() {
         let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, true).unwrap();
-        let taken: Vec<_> = std::iter::from_fn(|| buffers.take_spare()).collect();
-        assert_eq!(taken.len(), SPARE_BUFFERS_PER_WORKER);
-        for buffer in taken {
+        let used = buffers.received(LAYOUT.count - 1);
+        buffers.give_back(used);
+        buffers.commit();
+        assert_eq!(buffers.received(LAYOUT.count - 1).id(), LAYOUT.count - 1);
+    }
+
+    #[test]
+    fn the_kernel_gets_all_that_it_needs_but_the_reserve() {
+        let mut buffers = Buffers::new(SPARE_BUFFERS_PER_WORKER, true).unwrap();
+        let mut all = Vec::new();
+        for _ in 0..8 {
+            for id in 0..LAYOUT.count {
+                if buffers.places.get(usize::from(id)) == Some(&Place::Kernel) {
+                    all.push(buffers.received(id));
+                }
+            }
+            buffers.commit();
+        }
+        assert_eq!(all.len(), BUFFERS_PER_WORKER - SPARE_BUFFERS_PER_WORKER);
+        let own: Vec<_> = std::iter::from_fn(|| buffers.take_spare()).collect();
+        assert_eq!(own.len(), SPARE_BUFFERS_PER_WORKER);
+        for buffer in all.into_iter().chain(own) {
             buffers.give_back(buffer);
         }
-        assert!(buffers.take_spare().is_some());
+        buffers.assert_conserved();
     }
 
     #[test]

@@ -158,6 +158,10 @@ impl Mmsg {
         self.received.pop()
     }
 
+    pub(crate) fn upcoming(&self) -> &[Received] {
+        &self.received
+    }
+
     pub(crate) fn packet(&mut self, packet: &mut Received) -> &mut [u8] {
         self.buffers
             .bytes_mut(&mut packet.buffer)

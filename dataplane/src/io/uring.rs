@@ -43,7 +43,7 @@ use super::buffers::Buffers;
 use super::control::{MESSAGE_BYTES, VideoMarks};
 use super::place::{self, BROWSER_INDEX};
 use super::received::{PAYLOAD_OFFSET, Received};
-use super::{setup, socket};
+use super::{cache, setup, socket};
 use crate::StartError;
 use crate::engine::{SocketId, Transmit};
 use crate::limits::{
@@ -59,10 +59,10 @@ const COMPLETION_ENTRIES: usize = 2 * BUFFERS_PER_WORKER;
 /// Of a turn's packets, what belongs to the socket of all browsers: it carries as much as all others
 /// together.
 const BROWSER_SHARE: usize = PACKETS_PER_TURN_MAX / 2;
-/// A turn with so many packets was a busy one.
-const BUSY_PACKETS_MIN: usize = 16;
 const BUFFER_GROUP: u16 = 0;
 const RUN_GROUP: u16 = 1;
+/// What is fetched of each packet before it is looked at: its source and a packet of audio.
+const PREFETCHED_BYTES: usize = PAYLOAD_OFFSET + 192;
 /// Turns that shutting down may take until the kernel has let go of every buffer.
 const SHUT_DOWN_TURNS_MAX: usize = 200;
 const SHUT_DOWN_TURN_WAIT: Duration = Duration::from_millis(5);
@@ -109,7 +109,6 @@ pub(crate) struct Uring {
     /// other way round: see
     /// [`drain_browser`](Self::drain_browser).
     browser_owed: i32,
-    packets_of_last_turn: usize,
     /// Packets of the drain that is being collected.
     drained: i32,
 }
@@ -179,7 +178,6 @@ impl Uring {
             zero_copy: config.zero_copy,
             video_marks: VideoMarks::new(&config),
             browser_owed: 0,
-            packets_of_last_turn: 0,
             drained: 0,
         };
         uring.open(SocketId::Browser, browser);
@@ -241,7 +239,7 @@ impl Uring {
     pub(crate) fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
         self.push_open_send();
         self.buffers.commit();
-        if let Some(runs) = &self.runs {
+        if let Some(runs) = &mut self.runs {
             runs.commit();
         }
         self.attend();
@@ -253,6 +251,11 @@ impl Uring {
     /// The next packet of this turn.
     pub(crate) fn next_received(&mut self) -> Option<Received> {
         self.received.pop()
+    }
+
+    /// Packets of this turn, the next one last.
+    pub(crate) fn upcoming(&self) -> &[Received] {
+        &self.received
     }
 
     /// The packet's bytes, and all of the room behind them.
@@ -380,18 +383,11 @@ impl Uring {
         // come besides: they are no news, and would only end the wait.
         //
         // How many are asked for is also how many sockets the kernel looks at in one go (at least
-        // 20, since Linux 6.13). After a busy turn there is more: then as many as a turn may have,
-        // and without a wait.
+        // 20, since Linux 6.13). No more of them: when queues stand, each has many packets, and what
+        // is received long before it is handled has left the caches by then.
         let awaited = 1 + self.sends_under_way;
-        let is_busy = self.packets_of_last_turn >= BUSY_PACKETS_MIN;
         let outcome = match wait {
             _ if self.backlog => self.ring.submit(),
-            _ if is_busy => {
-                let at_once = types::Timespec::new();
-                let arguments = types::SubmitArgs::new().timespec(&at_once);
-                let awaited = awaited + PACKETS_PER_TURN_MAX;
-                self.ring.submitter().submit_with_args(awaited, &arguments)
-            }
             None => self.ring.submit_and_wait(awaited),
             Some(wait) => {
                 let time = types::Timespec::from(wait);
@@ -432,7 +428,6 @@ impl Uring {
         let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.trunks_waiting, all));
         let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.browser_waiting, all));
         self.backlog = !self.browser_waiting.is_empty() || !self.trunks_waiting.is_empty();
-        self.packets_of_last_turn = self.received.len();
         self.received.reverse();
         outcome
     }
@@ -443,6 +438,7 @@ impl Uring {
         waiting: impl Fn(&mut Self) -> &mut VecDeque<cqueue::Entry>,
         packets_max: usize,
     ) -> io::Result<()> {
+        self.prefetch_waiting(&waiting, packets_max);
         let mut outcome = Ok(());
         while self.received.len() < packets_max
             && let Some(entry) = waiting(self).pop_front()
@@ -452,6 +448,27 @@ impl Uring {
             }
         }
         outcome
+    }
+
+    /// Has the beginnings of the packets fetched that are about to be taken in.
+    fn prefetch_waiting(
+        &mut self,
+        waiting: &impl Fn(&mut Self) -> &mut VecDeque<cqueue::Entry>,
+        packets_max: usize,
+    ) {
+        let entries = std::mem::take(waiting(self));
+        let count = packets_max.saturating_sub(self.received.len());
+        for entry in entries.iter().take(count) {
+            let tag = Tag::decode(entry.user_data());
+            if let (Some(tag), Some(id)) = (tag, cqueue::buffer_select(entry.flags())) {
+                let place = match &self.runs {
+                    Some(runs) if tag.index == BROWSER_INDEX => runs.address(id),
+                    Some(_) | None => self.buffers.address(id),
+                };
+                cache::prefetch(place, PREFETCHED_BYTES);
+            }
+        }
+        *waiting(self) = entries;
     }
 
     fn handle_completion(&mut self, tag: Tag, entry: &cqueue::Entry) {

@@ -14,7 +14,7 @@ use crate::io::buffers::Buffer;
 use crate::io::control;
 use crate::io::place::{self, BROWSER_INDEX};
 use crate::io::received::{PAYLOAD_OFFSET, Received};
-use crate::limits::{BUFFERS_TO_REARM_MIN, PACKETS_PER_TURN_MAX};
+use crate::limits::BUFFERS_TO_REARM_MIN;
 
 /// What one receive takes from its socket before the kernel looks at the next one.
 const PACKETS_PER_RECEIVE: i32 = 32;
@@ -22,11 +22,8 @@ const PACKETS_PER_RECEIVE: i32 = 32;
 const COMPLETIONS_PER_RECEIVE: usize = PACKETS_PER_RECEIVE.unsigned_abs() as usize;
 /// Most that the browser socket can be owed: about what the kernel delivers in one go of others.
 const BROWSER_OWED_MAX: i32 = 1024;
-/// Most that it can be ahead, by runs: a turn.
-const BROWSER_OVERPAID_MAX: i32 = -256;
-
-const _: () = assert!(BROWSER_OWED_MAX as usize == 4 * PACKETS_PER_TURN_MAX);
-const _: () = assert!(BROWSER_OVERPAID_MAX.unsigned_abs() as usize == PACKETS_PER_TURN_MAX);
+/// Most that it can be ahead, by runs: a quarter.
+const BROWSER_OVERPAID_MAX: i32 = -BROWSER_OWED_MAX / 4;
 
 impl Uring {
     /// Arms the receives that are not armed, and cancels those of closed sockets.

@@ -8,8 +8,9 @@
 use std::io;
 use std::slice;
 
+use crate::io::buffers::lending::Lending;
 use crate::io::buffers::map::{Layout, Map};
-use crate::limits::{RUN_BYTES, RUNS_PER_WORKER};
+use crate::limits::{RUN_BYTES, RUNS_LENT_MIN, RUNS_PER_WORKER};
 
 const LAYOUT: Layout = {
     assert!(RUNS_PER_WORKER <= 1 << 15 && RUN_BYTES <= 1 << 20);
@@ -30,6 +31,9 @@ pub(super) struct Runs {
     map: Map,
     is_with_kernel: Box<[bool]>,
     with_kernel: usize,
+    /// Those that neither the kernel has nor we; the one that was used last is the last.
+    spares: Vec<u16>,
+    lending: Lending,
 }
 
 impl Runs {
@@ -38,11 +42,10 @@ impl Runs {
             map: Map::new(LAYOUT, huge_pages)?,
             is_with_kernel: vec![false; RUNS_PER_WORKER].into_boxed_slice(),
             with_kernel: 0,
+            spares: (0..LAYOUT.count).collect(),
+            lending: Lending::new(RUNS_LENT_MIN, RUNS_PER_WORKER),
         };
-        for id in 0..LAYOUT.count {
-            runs.give_back(Run { id });
-        }
-        runs.commit();
+        runs.fill_up(runs.lending.now());
         Ok(runs)
     }
 
@@ -75,17 +78,32 @@ impl Runs {
         unsafe { slice::from_raw_parts(self.map.address(run.id), RUN_BYTES) }
     }
 
-    /// The kernel gets it again, after [`commit`](Self::commit).
-    pub(super) fn give_back(&mut self, run: Run) {
-        let Run { id } = run;
-        if let Some(place) = self.is_with_kernel.get_mut(usize::from(id)) {
-            *place = true;
-        }
-        self.with_kernel += 1;
-        self.map.offer(id);
+    /// Where it lies, whoever has it.
+    pub(super) fn address(&self, id: u16) -> *const u8 {
+        self.map.address(id)
     }
 
-    pub(super) fn commit(&self) {
+    /// We are done with it.
+    pub(super) fn give_back(&mut self, run: Run) {
+        self.spares.push(run.id);
+    }
+
+    /// Lends the kernel what it needs for the next turn. To be called once a turn.
+    pub(super) fn commit(&mut self) {
+        let lent = self.lending.next(self.with_kernel);
+        self.fill_up(lent);
+    }
+
+    fn fill_up(&mut self, lent: usize) {
+        while self.with_kernel < lent
+            && let Some(id) = self.spares.pop()
+        {
+            if let Some(place) = self.is_with_kernel.get_mut(usize::from(id)) {
+                *place = true;
+            }
+            self.with_kernel += 1;
+            self.map.offer(id);
+        }
         self.map.commit();
     }
 
