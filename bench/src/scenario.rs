@@ -45,8 +45,8 @@ pub(crate) struct Scenario {
     #[arg(long)]
     pub(crate) share_cores: bool,
     /// How ringway sets up sockets and buffers, where not by default: `no-huge-pages`,
-    /// `no-segmentation`, `no-receive-offload`, `no-connect`, `no-register`, `zero-copy`,
-    /// `busy-poll-us=N`, several with `+` between them.
+    /// `no-segmentation`, `no-receive-offload`, `no-connect`, `no-register`, `no-gather`,
+    /// `zero-copy`, `busy-poll-us=N`, several with `+` between them.
     #[arg(long, default_value = DEFAULT_IO)]
     pub(crate) io: String,
 }
@@ -68,6 +68,7 @@ pub(crate) fn read_io(text: &str) -> Result<IoConfig, Failure> {
             ("no-receive-offload", "") => io.receive_offload = false,
             ("no-connect", "") => io.connect_trunks = false,
             ("no-register", "") => io.register_trunks = false,
+            ("no-gather", "") => io.gather = false,
             ("zero-copy", "") => io.zero_copy = true,
             ("busy-poll-us", time) => io.busy_poll = Some(Duration::from_micros(time.parse()?)),
             _ => return Err(format!("--io: {word} is not known").into()),

@@ -144,6 +144,9 @@ pub struct IoConfig {
     /// kernel then need not look them up for each packet. Only with io_uring, and only where it
     /// lets go of them at once (since Linux 6.13), which is tried out.
     pub register_trunks: bool,
+    /// Where packets come quickly, a worker waits for a few before it wakes up
+    /// ([`GATHER_US`](crate::limits::GATHER_US)). Only with io_uring, since Linux 6.12.
+    pub gather: bool,
     /// The kernel sends packets from where they lie, and says later when it is done (`SEND_ZC`).
     /// Only with io_uring. Off: over a veth pair a packet of 1200 bytes costs 10 % more with it, one
     /// of 160 bytes 3 % more (`ringway-bench options`); it may be worth it on a network card.
@@ -171,6 +174,7 @@ impl Default for IoConfig {
             receive_offload: true,
             connect_trunks: true,
             register_trunks: true,
+            gather: true,
             zero_copy: false,
         }
     }

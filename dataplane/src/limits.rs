@@ -48,6 +48,14 @@ pub const PACKETS_PER_TURN_MAX: usize = 64;
 pub const PACKETS_PER_SOCKET_MAX: usize = 32;
 /// Packets for which the caches are told in advance what they will need: it fits the first of them.
 pub const PACKETS_FORESEEN_MAX: usize = 16;
+/// A worker that had so many packets in one turn …
+pub const GATHER_PACKETS_MIN: usize = 2;
+/// … waits so many microseconds for more before it wakes up for the next one, where io_uring can
+/// (since Linux 6.12): a fifth less CPU time at half load, for a tenth of a millisecond. Packets of
+/// audio come every 20 ms.
+pub const GATHER_US: u32 = 30;
+/// It waits no longer when so many sockets have some.
+pub const GATHER_SOCKETS: usize = 32;
 /// Packets to one peer that are handed to the kernel as one. Linux takes 64 and more; together
 /// they may have 65 507 bytes.
 pub const SEGMENTS_PER_SEND_MAX: usize = 32;
@@ -157,6 +165,7 @@ const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
 const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
+const _: () = assert!(GATHER_SOCKETS <= PACKETS_PER_TURN_MAX);
 const _: () = assert!(BUFFERS_LENT_MIN >= PACKETS_PER_TURN_MAX + BUFFERS_TO_REARM_MIN);
 const _: () =
     assert!(RUNS_LENT_MIN >= PACKETS_PER_TURN_MAX && RUNS_LENT_MIN > BUFFERS_TO_REARM_MIN);

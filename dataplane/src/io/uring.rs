@@ -11,6 +11,7 @@
     reason = "requests hold raw pointers until they are completed"
 )]
 
+mod enter;
 mod files;
 mod make;
 mod receive;
@@ -47,7 +48,7 @@ use super::{cache, setup, socket};
 use crate::StartError;
 use crate::engine::{SocketId, Transmit};
 use crate::limits::{
-    BUFFERS_PER_WORKER, DATAGRAMS_PER_TURN_MAX, PACKETS_PER_TURN_MAX, RUN_COPIES_MAX,
+    BUFFERS_PER_WORKER, DATAGRAMS_PER_TURN_MAX, GATHER_US, PACKETS_PER_TURN_MAX, RUN_COPIES_MAX,
     SEGMENTS_PER_RUN_MAX, SPARE_BUFFERS_PER_WORKER,
 };
 
@@ -109,6 +110,9 @@ pub(crate) struct Uring {
     /// other way round: see
     /// [`drain_browser`](Self::drain_browser).
     browser_owed: i32,
+    packets_of_last_turn: usize,
+    /// How long a worker that is busy waits for more; zero where it must not, or the kernel cannot.
+    gather_us: u32,
     /// Packets of the drain that is being collected.
     drained: i32,
 }
@@ -126,6 +130,9 @@ impl Uring {
             config,
         } = parts;
         let ring = build_ring().map_err(|source| setup::explain("set up io_uring", source))?;
+        // Since Linux 6.12.
+        let gathers = config.gather && ring.params().is_feature_min_timeout();
+        let gather_us = if gathers { GATHER_US } else { 0 };
         if let Some(time) = config.busy_poll {
             let microseconds = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
             let mut napi = types::Napi::new().set_busy_poll_timeout(microseconds);
@@ -178,6 +185,8 @@ impl Uring {
             zero_copy: config.zero_copy,
             video_marks: VideoMarks::new(&config),
             browser_owed: 0,
+            packets_of_last_turn: 0,
+            gather_us,
             drained: 0,
         };
         uring.open(SocketId::Browser, browser);
@@ -373,37 +382,6 @@ impl Uring {
         false
     }
 
-    fn enter(&self, wait: Option<Duration>) -> io::Result<()> {
-        // With completions left over, only submits: the kernel receives nothing more until asked
-        // to complete something, so under overload packets are lost in the sockets' queues, where
-        // it costs nothing, and not after they have taken our buffers.
-        //
-        // Else one completion is asked for, even with no time to wait for it: only then does the
-        // kernel work on what has arrived. Those of sends, which never wait, are there at once and
-        // come besides: they are no news, and would only end the wait.
-        //
-        // How many are asked for is also how many sockets the kernel looks at in one go (at least
-        // 20, since Linux 6.13). No more of them: when queues stand, each has many packets, and what
-        // is received long before it is handled has left the caches by then.
-        let awaited = 1 + self.sends_under_way;
-        let outcome = match wait {
-            _ if self.backlog => self.ring.submit(),
-            None => self.ring.submit_and_wait(awaited),
-            Some(wait) => {
-                let time = types::Timespec::from(wait);
-                let arguments = types::SubmitArgs::new().timespec(&time);
-                self.ring.submitter().submit_with_args(awaited, &arguments)
-            }
-        };
-        match outcome.map_err(|error| (error.raw_os_error(), error)) {
-            // The time is over; a signal; or completions must be taken before more is submitted.
-            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {
-                Ok(())
-            }
-            Err((_, error)) => Err(error),
-        }
-    }
-
     /// What was sent is looked at first, however many packets wait: so buffers come back.
     fn collect(&mut self) -> io::Result<()> {
         for entry in self.ring.completion() {
@@ -428,6 +406,7 @@ impl Uring {
         let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.trunks_waiting, all));
         let outcome = outcome.and(self.receive_waiting(|uring| &mut uring.browser_waiting, all));
         self.backlog = !self.browser_waiting.is_empty() || !self.trunks_waiting.is_empty();
+        self.packets_of_last_turn = self.received.len();
         self.received.reverse();
         outcome
     }

@@ -1,0 +1,51 @@
+//! The one system call of a turn: what it waits for, and for how long.
+
+use std::io;
+use std::time::Duration;
+
+use io_uring::types;
+
+use super::Uring;
+use crate::limits::{GATHER_PACKETS_MIN, GATHER_SOCKETS};
+
+impl Uring {
+    pub(super) fn enter(&self, wait: Option<Duration>) -> io::Result<()> {
+        // With completions left over, only submits: the kernel receives nothing more until asked
+        // to complete something, so under overload packets are lost in the sockets' queues, where
+        // it costs nothing, and not after they have taken our buffers.
+        //
+        // Else one completion is asked for, even with no time to wait for it: only then does the
+        // kernel work on what has arrived. Those of sends, which never wait, are there at once and
+        // come besides: they are no news, and would only end the wait.
+        //
+        // How many are asked for is also how many sockets the kernel looks at in one go (at least
+        // 20, since Linux 6.13). No more of them: when queues stand, each has many packets, and what
+        // is received long before it is handled has left the caches by then.
+        let awaited = 1 + self.sends_under_way;
+        let outcome = match wait {
+            _ if self.backlog => self.ring.submit(),
+            None => self.ring.submit_and_wait(awaited),
+            Some(wait) => {
+                let time = types::Timespec::from(wait);
+                let arguments = types::SubmitArgs::new().timespec(&time);
+                // To wake up costs as much as to forward a packet. So where they come quickly, it
+                // waits for a few together: a moment, at the end of which one is enough.
+                let gathers = self.gather_us > 0 && !wait.is_zero();
+                if gathers && self.packets_of_last_turn >= GATHER_PACKETS_MIN {
+                    let arguments = arguments.min_wait_usec(self.gather_us);
+                    let awaited = awaited - 1 + GATHER_SOCKETS;
+                    self.ring.submitter().submit_with_args(awaited, &arguments)
+                } else {
+                    self.ring.submitter().submit_with_args(awaited, &arguments)
+                }
+            }
+        };
+        match outcome.map_err(|error| (error.raw_os_error(), error)) {
+            // The time is over; a signal; or completions must be taken before more is submitted.
+            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {
+                Ok(())
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+}
