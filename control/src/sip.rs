@@ -12,6 +12,7 @@
 //! What is left out on purpose: `multipart` bodies are opaque, `Date` is not validated, and URI
 //! comparison (RFC 3261 section 19.1.4) ignores URI headers.
 
+mod chars;
 pub mod digest;
 pub mod digit;
 pub mod framing;

@@ -217,12 +217,11 @@ fn body_length(head: &[u8]) -> Result<usize, FrameError> {
         if let Some(offset) = line.stray {
             return Err(FrameError::StrayControl { offset });
         }
-        if line.start == line.end {
+        if line.text.is_empty() {
             return length.ok_or(FrameError::NoLength);
         }
         line = line_at(head, line.next);
-        let text = head.get(line.start..line.end).unwrap_or_default();
-        let Some((name, value_at)) = split_name(text) else {
+        let Some((name, value)) = split_name(line.text) else {
             continue;
         };
         if HeaderName::from_token(name) != Some(HeaderName::ContentLength) {
@@ -232,7 +231,7 @@ fn body_length(head: &[u8]) -> Result<usize, FrameError> {
         if length.is_some() {
             return Err(FrameError::SecondLength { offset });
         }
-        let value = unfold(text.get(value_at..).unwrap_or_default().trim_ascii());
+        let value = unfold(value.trim_ascii());
         length = Some(length_of(&value).ok_or(FrameError::Length { offset })?);
     }
 }

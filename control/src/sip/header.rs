@@ -4,12 +4,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub mod cseq;
+mod lookup;
 pub mod params;
 pub mod via;
 
 pub use params::{Params, header_param};
 
-use params::is_token;
+use super::chars::is_token;
+use lookup::Entry;
 
 /// The name of a header field that [`HeaderName`] does not list; compared without case.
 #[derive(Clone, Debug)]
@@ -43,12 +45,10 @@ macro_rules! header_names {
             Other(OtherName),
         }
 
-        const KNOWN: &[(&str, HeaderName)] = &[
-            $(($text, HeaderName::$variant), $(($compact, HeaderName::$variant),)?)*
-        ];
-
-        /// Where in [`KNOWN`] each name is looked for first: by [`hash`], then in the slots behind.
-        const SLOTS: [u8; SLOT_COUNT] = slots();
+        static ENTRIES: &[Entry] = &[$(
+            Entry::new($text, HeaderName::$variant),
+            $(Entry::new($compact, HeaderName::$variant),)?
+        )*];
 
         impl HeaderName {
             /// Returns the long form of the name.
@@ -197,73 +197,22 @@ impl HeaderName {
 
 impl HeaderName {
     /// Makes a name of what stands in front of a colon; `None` if it is not a token.
+    #[inline]
     pub(super) fn from_token(text: &[u8]) -> Option<Self> {
         // The names above are tokens.
-        Self::known(text).or_else(|| {
-            let text = std::str::from_utf8(text).ok()?;
-            is_token(text).then(|| Self::Other(OtherName(text.into())))
-        })
+        lookup::known(text).or_else(|| Self::other(text))
     }
 
-    /// Finds a name that is listed above.
-    fn known(text: &[u8]) -> Option<Self> {
-        let mut slot = hash(text);
-        loop {
-            let index = *SLOTS.get(slot)?;
-            let (name, known) = KNOWN.get(usize::from(index))?;
-            // Most names come as they are listed.
-            let name = name.as_bytes();
-            if name == text || name.eq_ignore_ascii_case(text) {
-                return Some(known.clone());
-            }
-            slot = (slot + 1) % SLOT_COUNT;
-        }
+    #[cold]
+    fn other(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        is_token(text).then(|| Self::Other(OtherName(text.into())))
     }
-}
-
-/// Four times the count of names: a name that is not listed meets an empty slot at once, mostly.
-const SLOT_COUNT: usize = 512;
-const EMPTY: u8 = u8::MAX;
-const _: () = assert!(KNOWN.len() < 255 && KNOWN.len() * 2 < SLOT_COUNT);
-
-/// A slot number from length, first, third and last letter; the same in either case.
-const fn hash(name: &[u8]) -> usize {
-    let [first, .., last] = name else {
-        return if name.is_empty() {
-            0
-        } else {
-            mix(name.len(), name[0], 0, 0)
-        };
-    };
-    let middle = if name.len() > 4 { name[4] } else { 0 };
-    mix(name.len(), *first, middle, *last)
-}
-
-const fn mix(length: usize, first: u8, middle: u8, last: u8) -> usize {
-    // Factors under which hardly any two of the names above meet.
-    let letters = (first | 0x20) as usize * 257 + (middle | 0x20) as usize * 111;
-    (letters + (last | 0x20) as usize * 371 + length * 261) % SLOT_COUNT
-}
-
-const fn slots() -> [u8; SLOT_COUNT] {
-    let mut slots = [EMPTY; SLOT_COUNT];
-    let mut index = 0;
-    while index < KNOWN.len() {
-        let mut slot = hash(KNOWN[index].0.as_bytes());
-        while slots[slot] != EMPTY {
-            slot = (slot + 1) % SLOT_COUNT;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "fewer than 255 names")]
-        let entry = index as u8;
-        slots[slot] = entry;
-        index += 1;
-    }
-    slots
 }
 
 impl From<&str> for HeaderName {
     fn from(text: &str) -> Self {
-        Self::known(text.as_bytes()).unwrap_or_else(|| Self::Other(OtherName(text.into())))
+        lookup::known(text.as_bytes()).unwrap_or_else(|| Self::Other(OtherName(text.into())))
     }
 }
 

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chars::{find, is_token};
 use super::header::HeaderName;
-use super::header::params::is_token;
 use super::header::via::Via;
 use super::limits::{
     HEAD_BYTES_MAX, HEADER_LINE_BYTES_MAX, HEADER_LINES_MAX, MESSAGE_BYTES_MAX,
     START_LINE_BYTES_MAX,
 };
-use super::message::line::{HeaderLine, Span, Text, Value, unfold};
+use super::message::line::{HeaderLine, Span, Text, Unfolded, Value, unfold};
 use super::message::{Message, StartLine, USUAL_LINES};
 use super::method::Method;
 
 mod check;
 mod error;
 pub(super) mod scan;
+mod usual;
 
 pub(super) use check::length_of;
 pub use error::ParseError;
@@ -90,13 +91,9 @@ struct Reading {
 impl Reading {
     /// Returns where in the input a line begins.
     fn offset(&self, index: usize) -> usize {
-        match self.message.lines.get(index).map(|line| &line.value) {
-            Some(Value::Wire { line, .. } | Value::Unfolded { line, .. }) => {
-                self.begin + usize::try_from(line.start).unwrap_or(usize::MAX)
-            }
-            Some(Value::Apart(_) | Value::Made(_)) | None => {
-                self.offsets.get(index).copied().unwrap_or(0)
-            }
+        match self.message.lines.get(index).and_then(HeaderLine::span) {
+            Some(line) => self.begin + usize::try_from(line.start).unwrap_or(usize::MAX),
+            None => self.offsets.get(index).copied().unwrap_or(0),
         }
     }
 }
@@ -113,11 +110,11 @@ fn read(bytes: &Bytes, on_fault: OnFault<'_>) -> Result<Reading, ParseError> {
         .position(|b| !matches!(b, b'\r' | b'\n'))
         .ok_or(ParseError::Empty)?;
     let first = line_at(bytes, begin);
-    if first.end - begin > START_LINE_BYTES_MAX {
+    if first.text.len() > START_LINE_BYTES_MAX {
         on_fault(ParseError::StartLineTooLong { offset: begin })?;
     }
     stray(&first).or_else(&mut *on_fault)?;
-    let mut start = read_start_line(bytes, first, on_fault)?;
+    let mut start = read_start_line(&first, on_fault)?;
     let (mut lines, head_end, body_start) = read_lines(bytes, begin, first.next, on_fault)?;
     let head_bytes = bytes.get(begin..head_end).unwrap_or_default();
     let mut offsets = Vec::new();
@@ -165,10 +162,10 @@ fn read_lines(
         }
         let line = line_at(bytes, at);
         at = line.next;
-        if line.start == line.end {
+        if line.text.is_empty() {
             return Ok((lines, end, at));
         }
-        end = line.end;
+        end = line.start + line.text.len();
         if at - begin > HEAD_BYTES_MAX {
             on_fault(ParseError::TooLarge { size: bytes.len() })?;
         }
@@ -176,7 +173,7 @@ fn read_lines(
             on_fault(ParseError::TooManyHeaders { offset: line.start })?;
             return Ok((lines, end, at));
         }
-        match read_header_line(bytes, begin, &line) {
+        match read_header_line(&line, begin) {
             Ok(line) => lines.push(line),
             Err(error) => on_fault(error)?,
         }
@@ -195,13 +192,10 @@ fn detach(
     let text = |span: Span| bytes.get(range(span)).unwrap_or_default();
     let mut offsets = Vec::with_capacity(lines.len());
     for line in lines {
-        let (Value::Wire { line: span, .. } | Value::Unfolded { line: span, .. }) = &line.value
-        else {
+        let Some(span) = line.span() else {
             continue;
         };
-        let span = *span;
-        let value_at = split_name(text(span)).map_or(0, |(_, at)| at);
-        let value = text(span).get(value_at..).unwrap_or_default();
+        let value = split_name(text(span)).map_or(text(span), |(_, value)| value);
         offsets.push(wide(span.start));
         *line = HeaderLine::apart(line.name.clone(), bytes.slice(range(span)), value);
     }
@@ -218,17 +212,10 @@ fn detach(
     offsets
 }
 
-fn read_start_line(
-    bytes: &[u8],
-    line: RawLine,
-    on_fault: OnFault<'_>,
-) -> Result<StartLine, ParseError> {
+fn read_start_line(line: &RawLine<'_>, on_fault: OnFault<'_>) -> Result<StartLine, ParseError> {
     let offset = line.start;
     let malformed = || ParseError::StartLine { offset };
-    let text = bytes
-        .get(line.start..line.end)
-        .and_then(|line| std::str::from_utf8(line).ok());
-    let text = text.ok_or_else(malformed)?;
+    let text = std::str::from_utf8(line.text).map_err(|_| malformed())?;
     let (first, rest) = split_at_space(text).unwrap_or((text, ""));
     let (second, third) = match split_at_space(rest) {
         Some((second, third)) => (second, Some(third)),
@@ -283,39 +270,37 @@ fn read_start_line(
 
 /// What stands in front of the first space, and what behind it.
 fn split_at_space(text: &str) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|b| b == b' ')?;
+    let at = find(b' ', text.as_bytes())?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Reads a line; its spans count from `begin`.
-fn read_header_line(bytes: &[u8], begin: usize, raw: &RawLine) -> Result<HeaderLine, ParseError> {
+#[inline]
+fn read_header_line(raw: &RawLine<'_>, begin: usize) -> Result<HeaderLine, ParseError> {
     let offset = raw.start;
-    if raw.end - raw.start > HEADER_LINE_BYTES_MAX {
+    if raw.text.len() > HEADER_LINE_BYTES_MAX {
         return Err(ParseError::LineTooLong { offset });
     }
     stray(raw)?;
-    let text = bytes.get(raw.start..raw.end).unwrap_or_default();
-    let (name, value_at) = split_name(text).ok_or(ParseError::HeaderLine { offset })?;
+    let (name, value) = split_name(raw.text).ok_or(ParseError::HeaderLine { offset })?;
     let name = HeaderName::from_token(name).ok_or(ParseError::HeaderLine { offset })?;
-    let value = text.get(value_at..).unwrap_or_default();
-    let line = Span::new(raw.start - begin, raw.end - begin);
+    let start = raw.start - begin;
+    let end = start + raw.text.len();
+    let line = Span::new(start, end);
+    let front = value.trim_ascii_start();
+    let value = front.trim_ascii_end();
     let value = if raw.is_folded {
-        Value::Unfolded {
-            line,
-            value: unfold(value.trim_ascii()),
-        }
+        let value = unfold(value);
+        Value::Unfolded(Box::new(Unfolded { line, value }))
     } else {
-        let front = value.trim_ascii_start();
-        let start = raw.end - begin - front.len();
-        Value::Wire {
-            line,
-            value: Span::new(start, start + front.trim_ascii_end().len()),
-        }
+        let value_start = end - front.len();
+        let value = Span::new(value_start, value_start + value.len());
+        Value::Wire { line, value }
     };
     Ok(HeaderLine { name, value })
 }
 
-fn stray(line: &RawLine) -> Result<(), ParseError> {
+fn stray(line: &RawLine<'_>) -> Result<(), ParseError> {
     match line.stray {
         Some(offset) => Err(ParseError::StrayControl { offset }),
         None => Ok(()),

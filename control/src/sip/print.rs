@@ -70,7 +70,8 @@ impl Message {
 
     fn put_line(&self, out: &mut Vec<u8>, splice: &mut Splice<'_>, line: &HeaderLine) {
         match &line.value {
-            Value::Wire { line, .. } | Value::Unfolded { line, .. } => splice.add(out, *line),
+            Value::Wire { line, .. } => splice.add(out, *line),
+            Value::Unfolded(unfolded) => splice.add(out, unfolded.line),
             Value::Apart(apart) => {
                 splice.flush(out);
                 out.extend_from_slice(&apart.line);

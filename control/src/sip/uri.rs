@@ -3,8 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use memchr::memchr;
-
+use super::chars::{Class, find};
 use super::header::HeaderName;
 use super::header::params::{Params, quote, quoted_end, unescape, unquote};
 use super::message::Message;
@@ -15,7 +14,7 @@ mod parts;
 mod tests;
 
 pub use escape::{decode, escape_user};
-pub(in crate::sip) use parts::split_host_port;
+pub(in crate::sip) use parts::take_host;
 use parts::{Kind, Parts, parse_ipv6, split_params};
 
 /// The scheme of a URI.
@@ -325,7 +324,7 @@ fn parse_headers(text: &str) -> Vec<(String, String)> {
 /// Splits a name-addr into display name, address and parameters.
 fn split_name_addr(value: &str) -> Option<(&str, &str, &str)> {
     let value = value.trim_ascii();
-    let Some(open) = open_bracket(value) else {
+    let Some((open, is_sound)) = open_bracket(value.as_bytes()) else {
         let (address, params) = split_params(value);
         let address = address.trim_ascii_end();
         let is_sound = !address.contains(['?', ',', '"']);
@@ -333,47 +332,30 @@ fn split_name_addr(value: &str) -> Option<(&str, &str, &str)> {
     };
     let display = value.get(..open)?.trim_ascii_end();
     let inside = value.get(open + 1..)?;
-    let close = memchr(b'>', inside.as_bytes())?;
+    let close = find(b'>', inside.as_bytes())?;
     let (address, tail) = (inside.get(..close)?, inside.get(close + 1..)?.trim_ascii());
-    let is_sound = (display.is_empty() || display_is_sound(display))
-        && (tail.is_empty() || tail.starts_with(';'));
+    let is_sound = is_sound && (tail.is_empty() || tail.starts_with(';'));
     is_sound.then_some((display, address, tail))
 }
 
 /// Finds the `<` that opens the address: the first one outside of quotes, with no comma in front.
-fn open_bracket(value: &str) -> Option<usize> {
-    let bytes = value.as_bytes();
-    let mut at = 0;
+/// Tells too whether what is in front is a sound display name: empty, one quoted string, or words
+/// without separators. Words are taken leniently, since carriers send unquoted names with dots,
+/// slashes and UTF-8.
+fn open_bracket(value: &[u8]) -> Option<(usize, bool)> {
+    let mut is_sound = true;
+    let mut at = Class::PLAIN.count(value);
     loop {
-        let mut rest = bytes.get(at..)?.iter();
-        let found = at + rest.position(|b| matches!(b, b'<' | b'"' | b','))?;
-        match bytes.get(found)? {
-            b'<' => return Some(found),
-            b'"' => at = quoted_end(bytes, found)?,
-            _ => return None,
-        }
+        at = match value.get(at)? {
+            b'<' => return Some((at, is_sound)),
+            b'"' => quoted_end(value, at)?,
+            b',' => return None,
+            // A semicolon, a backslash or a bracket that closes nothing.
+            _ => {
+                is_sound = false;
+                at + 1
+            }
+        };
+        at += Class::PLAIN.count(value.get(at..)?);
     }
 }
-
-/// A display name is empty, one quoted string, or words without separators. Words are taken
-/// leniently, since carriers send unquoted names with dots, slashes and UTF-8.
-fn display_is_sound(display: &str) -> bool {
-    let mut rest = display;
-    // What stands in front of, between and behind quoted strings.
-    while let Some(open) = memchr(b'"', rest.as_bytes()) {
-        let Some(close) = quoted_end(rest.as_bytes(), open) else {
-            return false;
-        };
-        let (Some(before), Some(behind)) = (rest.get(..open), rest.get(close..)) else {
-            return false;
-        };
-        if before.contains(NO_DISPLAY) {
-            return false;
-        }
-        rest = behind;
-    }
-    !rest.contains(NO_DISPLAY)
-}
-
-/// What may not stand in a display name without quotes.
-const NO_DISPLAY: [char; 5] = ['<', '>', ';', ',', '\\'];

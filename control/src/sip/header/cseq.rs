@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::sip::chars::{Class, Cursor};
 use crate::sip::method::Method;
 
 /// Sequence number and method of a request.
@@ -26,14 +27,17 @@ impl CSeq {
 
     /// As [`CSeq::parse`], with the method as it stands there.
     pub(in crate::sip) fn split(value: &str) -> Option<(u32, &str)> {
-        let value = value.trim_ascii();
-        let end = value.bytes().position(|b| b.is_ascii_whitespace())?;
-        let (digits, method) = value.split_at(end);
-        let method = method.trim_ascii();
-        if !digits.bytes().all(|b| b.is_ascii_digit()) || !super::params::is_token(method) {
+        let mut cursor = Cursor::new(value);
+        cursor.skip_space();
+        let number = cursor.take(Class::DIGIT).parse::<u32>().ok()?;
+        if number >= 1 << 31 || !cursor.skip_space() {
             return None;
         }
-        let number = digits.parse::<u32>().ok().filter(|n| *n < 1 << 31)?;
+        let method = cursor.token()?;
+        cursor.skip_space();
+        if !cursor.rest().is_empty() {
+            return None;
+        }
         Some((number, method))
     }
 }

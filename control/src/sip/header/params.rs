@@ -4,6 +4,8 @@ use std::fmt;
 
 use memchr::{memchr, memchr2, memchr3};
 
+use crate::sip::chars::{Class, Cursor, find};
+
 /// Parameters in the order in which they came; names are compared without case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<Param>);
@@ -21,20 +23,14 @@ impl Params {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut params = Vec::new();
-        let text = text.trim();
-        if text.is_empty() {
-            return Some(Self(params));
-        }
-        let text = text.strip_prefix(';').unwrap_or(text);
-        let mut pieces = Pieces::new(text, b';');
-        for piece in &mut pieces {
-            let (name, value) = split_param(piece)?;
+        let is_sound = Self::are_all(text, |name, value| {
             params.push(Param {
                 name: name.to_owned(),
                 value: value.map(str::to_owned),
             });
-        }
-        pieces.is_sound().then_some(Self(params))
+            true
+        });
+        is_sound.then_some(Self(params))
     }
 
     /// Tells whether [`Params::parse`] would succeed.
@@ -43,14 +39,34 @@ impl Params {
     }
 
     /// Tells whether [`Params::parse`] would succeed and every parameter is as wanted.
-    pub(in crate::sip) fn are_all(text: &str, wanted: impl Fn(&str, Option<&str>) -> bool) -> bool {
-        let text = text.trim_ascii();
-        if text.is_empty() {
+    pub(in crate::sip) fn are_all<'t>(
+        text: &'t str,
+        mut wanted: impl FnMut(&'t str, Option<&'t str>) -> bool,
+    ) -> bool {
+        let mut cursor = Cursor::new(text);
+        cursor.skip_space();
+        if cursor.rest().is_empty() {
             return true;
         }
-        let mut pieces = Pieces::new(text.strip_prefix(';').unwrap_or(text), b';');
-        pieces.all(|piece| split_param(piece).is_some_and(|(name, value)| wanted(name, value)))
-            && pieces.is_sound()
+        cursor.eat(b';');
+        loop {
+            cursor.skip_space();
+            let name = cursor.take(Class::PARAM);
+            let value = if cursor.separator(b'=') {
+                let Some(length) = value_length(cursor.rest().as_bytes()) else {
+                    return false;
+                };
+                cursor.take_bytes(length).map(str::trim_ascii_end)
+            } else {
+                None
+            };
+            if name.is_empty() || !wanted(name, value) {
+                return false;
+            }
+            if !cursor.eat(b';') {
+                return cursor.rest().is_empty();
+            }
+        }
     }
 
     /// Returns a value, without its surrounding quotes; `Some("")` for a parameter without value.
@@ -145,11 +161,7 @@ pub fn header_param<'v>(value: &'v str, name: &str) -> Option<&'v str> {
 
 /// Splits `name=value`; spaces around both are dropped.
 fn raw_param(piece: &str) -> (&str, Option<&str>) {
-    match piece
-        .bytes()
-        .position(|b| b == b'=')
-        .map(|at| piece.split_at(at))
-    {
+    match find(b'=', piece.as_bytes()).map(|at| piece.split_at(at)) {
         Some((name, value)) => (
             name.trim_ascii(),
             Some(value.get(1..).unwrap_or("").trim_ascii()),
@@ -158,11 +170,18 @@ fn raw_param(piece: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// As [`raw_param`]; `None` if the name is empty or not a token.
-fn split_param(piece: &str) -> Option<(&str, Option<&str>)> {
-    let param = raw_param(piece);
-    let is_sound = !param.0.is_empty() && param.0.bytes().all(is_param_byte);
-    is_sound.then_some(param)
+/// Returns where the value of a parameter ends: at a semicolon outside of quotes; `None` if a
+/// quote is left open.
+fn value_length(text: &[u8]) -> Option<usize> {
+    let mut at = Class::PLAIN.count(text);
+    loop {
+        at = match text.get(at) {
+            None | Some(b';') => return Some(at),
+            Some(b'"') => quoted_end(text, at)?,
+            Some(_) => at + 1,
+        };
+        at += Class::PLAIN.count(text.get(at..)?);
+    }
 }
 
 /// Returns text as a quoted string, with `"` and `\` escaped.
@@ -283,65 +302,3 @@ pub(in crate::sip) fn outside(text: &str, wanted: u8) -> Option<usize> {
         };
     }
 }
-
-/// Tells whether text is a token (RFC 3261 section 25.1) of at least one character.
-pub(in crate::sip) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
-}
-
-/// Tells whether a byte may stand in a token.
-pub(in crate::sip) fn is_token_byte(byte: u8) -> bool {
-    has_class(byte, TOKEN)
-}
-
-/// URI parameters may also carry `[]/:&$` (RFC 3261 section 25.1, `paramchar`).
-fn is_param_byte(byte: u8) -> bool {
-    has_class(byte, PARAM)
-}
-
-/// Tells whether a byte may stand in a host name or an IPv4 address.
-pub(in crate::sip) fn is_host_byte(byte: u8) -> bool {
-    has_class(byte, HOST)
-}
-
-/// Tells whether a byte may stand in a URI at all: no space, control, bracket or quote.
-pub(in crate::sip) fn is_uri_byte(byte: u8) -> bool {
-    has_class(byte, URI)
-}
-
-const TOKEN: u8 = 1;
-const PARAM: u8 = 2;
-const HOST: u8 = 4;
-const URI: u8 = 8;
-
-fn has_class(byte: u8, class: u8) -> bool {
-    CLASSES
-        .get(usize::from(byte))
-        .is_some_and(|classes| classes & class != 0)
-}
-
-/// What each byte may be part of: every byte of a head is looked up here once or twice.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut class = 0;
-        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
-        let this = byte as u8;
-        if this > b' ' && this != 0x7f && !matches!(this, b'<' | b'>' | b'"') {
-            class |= URI;
-        }
-        if this.is_ascii_alphanumeric() || matches!(this, b'-' | b'.' | b'_') {
-            class |= TOKEN | PARAM | HOST;
-        }
-        if matches!(this, b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~') {
-            class |= TOKEN | PARAM;
-        }
-        if matches!(this, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')') {
-            class |= PARAM;
-        }
-        classes[byte] = class;
-        byte += 1;
-    }
-    classes
-};

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::HeaderName;
-use super::params::{Params, is_token};
+use super::params::Params;
+use crate::sip::chars::{Class, Cursor};
 use crate::sip::message::Message;
-use crate::sip::uri::split_host_port;
+use crate::sip::uri::take_host;
 
 /// Every branch made by an RFC 3261 element begins so (section 8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -105,24 +106,31 @@ struct Parts<'v> {
 }
 
 impl<'v> Parts<'v> {
+    /// Reads `SIP / 2.0 / UDP host : 5060 ; params`: spaces may stand around each separator.
     fn split(value: &'v str) -> Option<Self> {
-        let at = |text: &str, byte: u8| text.bytes().position(|b| b == byte);
-        let (head, params) = value.split_at(at(value, b';').unwrap_or(value.len()));
-        // "SIP / 2.0 / UDP host : 5060": spaces may stand around each separator.
-        let (protocol, rest) = head.split_at(at(head, b'/')?);
-        let rest = rest.get(1..)?;
-        let (version, rest) = rest.split_at(at(rest, b'/')?);
-        let (version, rest) = (version.trim_ascii(), rest.get(1..)?.trim_ascii());
-        if !protocol.trim_ascii().eq_ignore_ascii_case("SIP") || !is_token(version) {
+        let mut cursor = Cursor::new(value);
+        cursor.skip_space();
+        let is_sip = cursor.take(Class::TOKEN).eq_ignore_ascii_case("SIP");
+        if !is_sip || !cursor.separator(b'/') {
             return None;
         }
-        let end = rest.bytes().position(|b| b.is_ascii_whitespace())?;
-        let (transport, sent_by) = rest.split_at(end);
-        if !is_token(transport) {
+        let version = cursor.token()?;
+        if !cursor.separator(b'/') {
             return None;
         }
-        let (host, port) = split_host_port(sent_by)?;
-        Some(Self {
+        let transport = cursor.token()?;
+        if !cursor.skip_space() {
+            return None;
+        }
+        let host = take_host(&mut cursor)?;
+        let port = match cursor.separator(b':') {
+            true => Some(cursor.take(Class::DIGIT).parse().ok()?),
+            false => None,
+        };
+        cursor.skip_space();
+        let params = cursor.rest();
+        let is_sound = params.is_empty() || params.starts_with(';');
+        is_sound.then_some(Self {
             version,
             transport,
             host,

@@ -53,7 +53,7 @@ impl Text {
     }
 }
 
-/// One header line.
+/// One header line. Small, so that what a message has of them comes from the allocator's cache.
 #[derive(Clone, Debug)]
 pub(in crate::sip) struct HeaderLine {
     pub(in crate::sip) name: HeaderName,
@@ -65,11 +65,18 @@ pub(in crate::sip) enum Value {
     /// As it came; `line` is without its CRLF.
     Wire { line: Span, value: Span },
     /// As it came, but the value had to be unfolded.
-    Unfolded { line: Span, value: Box<str> },
+    Unfolded(Box<Unfolded>),
     /// As it came, in a head that is not UTF-8 or that this message does not share.
     Apart(Box<Apart>),
     /// Made here.
     Made(Box<str>),
+}
+
+/// A line that came folded.
+#[derive(Clone, Debug)]
+pub(in crate::sip) struct Unfolded {
+    pub(in crate::sip) line: Span,
+    pub(in crate::sip) value: Box<str>,
 }
 
 /// A line that carries its own bytes.
@@ -108,7 +115,8 @@ impl HeaderLine {
     pub(in crate::sip) fn value<'h>(&'h self, head: &'h Head) -> &'h str {
         match &self.value {
             Value::Wire { value, .. } => value.of_head(head),
-            Value::Unfolded { value, .. } | Value::Made(value) => value,
+            Value::Unfolded(unfolded) => &unfolded.value,
+            Value::Made(value) => value,
             Value::Apart(apart) => &apart.value,
         }
     }
@@ -116,18 +124,26 @@ impl HeaderLine {
     /// Returns the line as it came, without its CRLF; `None` if it was made here.
     pub(in crate::sip) fn raw<'h>(&'h self, head: &'h Head) -> Option<&'h [u8]> {
         match &self.value {
-            Value::Wire { line, .. } | Value::Unfolded { line, .. } => {
-                Some(line.of_head(head).as_bytes())
-            }
+            Value::Wire { line, .. } => Some(line.of_head(head).as_bytes()),
+            Value::Unfolded(unfolded) => Some(unfolded.line.of_head(head).as_bytes()),
             Value::Apart(apart) => Some(&apart.line),
             Value::Made(_) => None,
+        }
+    }
+
+    /// Returns where in the head the line is, if it is there.
+    pub(in crate::sip) fn span(&self) -> Option<Span> {
+        match &self.value {
+            Value::Wire { line, .. } => Some(*line),
+            Value::Unfolded(unfolded) => Some(unfolded.line),
+            Value::Apart(_) | Value::Made(_) => None,
         }
     }
 
     /// Returns a copy that does not need the head.
     pub(in crate::sip) fn detached(&self, head: &Head) -> Self {
         let value = match &self.value {
-            Value::Wire { .. } | Value::Unfolded { .. } => Value::Apart(Box::new(Apart {
+            Value::Wire { .. } | Value::Unfolded(_) => Value::Apart(Box::new(Apart {
                 line: Bytes::copy_from_slice(self.raw(head).unwrap_or_default()),
                 value: self.value(head).into(),
             })),

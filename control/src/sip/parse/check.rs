@@ -1,6 +1,6 @@
 //! The headers that every message must carry, and those that must not lie.
 
-use super::{ParseError, Reading};
+use super::{ParseError, Reading, usual};
 use crate::sip::header::HeaderName;
 use crate::sip::header::cseq::CSeq;
 use crate::sip::header::params::first_value_end;
@@ -25,7 +25,9 @@ const MANDATORY: [HeaderName; 5] = [
 pub(super) fn check(reading: &Reading) -> Result<(), ParseError> {
     let message = &reading.message;
     if let StartLine::Request { method, uri, .. } = &message.start
-        && !Uri::is_valid_target(uri.get(&message.head))
+        && let uri = uri.get(&message.head)
+        && !usual::is_uri(uri.as_bytes())
+        && !Uri::is_valid_target(uri)
     {
         let offset = reading.begin + method.as_str().len() + 1;
         return Err(ParseError::RequestUri { offset });
@@ -126,6 +128,7 @@ fn check_cseq(
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of a hundred names")]
 fn value_is_sound(line: &HeaderLine, value: &str) -> bool {
     match line.name {
+        HeaderName::Via if usual::is_via(value.as_bytes()) => true,
         HeaderName::Via => {
             // An empty piece in front of the first comma is no value.
             let rest = match value.as_bytes().first() {
@@ -138,7 +141,9 @@ fn value_is_sound(line: &HeaderLine, value: &str) -> bool {
                     .trim_ascii_end(),
             )
         }
-        HeaderName::From | HeaderName::To => NameAddr::is_valid_party(value),
+        HeaderName::From | HeaderName::To => {
+            usual::is_party(value.as_bytes()) || NameAddr::is_valid_party(value)
+        }
         HeaderName::CallId => {
             !value.is_empty() && !value.bytes().any(|byte| byte.is_ascii_whitespace())
         }

@@ -2,13 +2,15 @@
 
 use memchr::memchr3;
 
+use crate::sip::chars::{count_to_control, find};
+
 /// A logical line: folded lines are one, the last CRLF is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::sip) struct RawLine {
+pub(in crate::sip) struct RawLine<'b> {
     /// Where it begins.
     pub(in crate::sip) start: usize,
-    /// Where its CRLF is, or the end of the input.
-    pub(in crate::sip) end: usize,
+    /// What stands in front of its CRLF, or of the end of the input.
+    pub(in crate::sip) text: &'b [u8],
     /// Where the next line begins.
     pub(in crate::sip) next: usize,
     /// A CRLF inside, with a space or a tab behind it (RFC 3261 section 7.3.1).
@@ -20,27 +22,28 @@ pub(in crate::sip) struct RawLine {
 
 /// Takes the line that begins at `start`; it may be empty.
 #[inline]
-pub(in crate::sip) fn line_at(bytes: &[u8], start: usize) -> RawLine {
+pub(in crate::sip) fn line_at(bytes: &[u8], start: usize) -> RawLine<'_> {
     let rest = bytes.get(start..).unwrap_or_default();
-    let Some(length) = memchr3(b'\r', b'\n', b'\0', rest) else {
-        return odd_line_at(bytes, start);
-    };
-    let is_folded = length > 0 && matches!(rest.get(length + 2), Some(b' ' | b'\t'));
-    if is_folded || !matches!(rest.get(length..), Some([b'\r', b'\n', ..])) {
-        return odd_line_at(bytes, start);
-    }
-    RawLine {
-        start,
-        end: start + length,
-        next: start + length + 2,
-        is_folded: false,
-        stray: None,
+    match rest.split_at_checked(count_to_control(rest)) {
+        Some((text, [b'\r', b'\n', after @ ..]))
+            if text.is_empty() || !matches!(after, [b' ' | b'\t', ..]) =>
+        {
+            RawLine {
+                start,
+                text,
+                next: bytes.len() - after.len(),
+                is_folded: false,
+                stray: None,
+            }
+        }
+        Some(_) | None => odd_line_at(bytes, start),
     }
 }
 
-/// As [`line_at`], of a line that is folded, not ended, or has stray bytes in it.
+/// As [`line_at`], of a line that is folded or not ended, or that has stray bytes or
+/// tabs in it.
 #[cold]
-fn odd_line_at(bytes: &[u8], start: usize) -> RawLine {
+fn odd_line_at(bytes: &[u8], start: usize) -> RawLine<'_> {
     let mut line = RawLine {
         start,
         ..RawLine::default()
@@ -49,7 +52,7 @@ fn odd_line_at(bytes: &[u8], start: usize) -> RawLine {
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(step) = memchr3(b'\r', b'\n', b'\0', rest) else {
-            line.end = bytes.len();
+            line.text = bytes.get(start..).unwrap_or_default();
             line.next = bytes.len();
             return line;
         };
@@ -61,7 +64,7 @@ fn odd_line_at(bytes: &[u8], start: usize) -> RawLine {
                 at = found + 2;
                 let is_folded = found > start && matches!(bytes.get(at), Some(b' ' | b'\t'));
                 if !is_folded {
-                    line.end = found;
+                    line.text = bytes.get(start..found).unwrap_or_default();
                     line.next = at;
                     return line;
                 }
@@ -74,13 +77,12 @@ fn odd_line_at(bytes: &[u8], start: usize) -> RawLine {
 }
 
 /// Splits a header line at its colon: what stands in front, without spaces before the colon, and
-/// where the value begins. `None` if there is no colon.
+/// what stands behind. `None` if there is no colon.
 #[inline]
-pub(in crate::sip) fn split_name(line: &[u8]) -> Option<(&[u8], usize)> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let mut name = line.get(..colon)?;
+pub(in crate::sip) fn split_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut name, value) = line.split_at_checked(find(b':', line)?)?;
     while let [shorter @ .., b' ' | b'\t'] = name {
         name = shorter;
     }
-    Some((name, colon + 1))
+    Some((name, value.get(1..)?))
 }

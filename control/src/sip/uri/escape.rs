@@ -38,16 +38,9 @@ pub fn escape_user(user: &str) -> String {
     escaped
 }
 
-/// Tells whether two hexadecimal digits follow each `%`.
-pub(super) fn escapes_are_complete(text: &str) -> bool {
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|b| *b == b'%') {
-        match rest.get(at + 1..) {
-            Some([high, low, tail @ ..]) if is_hex(*high) && is_hex(*low) => rest = tail,
-            Some(_) | None => return false,
-        }
-    }
-    true
+/// Tells whether two hexadecimal digits follow the `%` that a text begins with.
+pub(super) fn escape_is_complete(text: &[u8]) -> bool {
+    matches!(text, [_, high, low, ..] if is_hex(*high) && is_hex(*low))
 }
 
 fn is_hex(byte: u8) -> bool {

@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-use super::escape::escapes_are_complete;
-use crate::sip::header::params::{is_host_byte, is_uri_byte};
+use super::escape::escape_is_complete;
+use crate::sip::chars::{Class, Cursor, find};
 
 /// A URI, cut into its parts; `params` and `headers` are not looked into.
 pub(super) struct Parts<'t> {
@@ -25,19 +25,18 @@ pub(super) enum Kind<'t> {
 }
 
 impl<'t> Parts<'t> {
-    #[inline]
     pub(super) fn split(text: &'t str) -> Option<Self> {
         // Nearly all are of this scheme.
         if let Some(rest) = text.strip_prefix("sip:") {
             return Self::split_sip(Kind::Sip, rest);
         }
-        let (scheme, rest) = text.split_at(text.bytes().position(|b| b == b':')?);
+        let (scheme, rest) = text.split_at(find(b':', text.as_bytes())?);
         let rest = rest.get(1..)?;
         let mut letters = scheme.bytes();
         if !letters.next()?.is_ascii_alphabetic()
             || !letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
             || rest.is_empty()
-            || !rest.bytes().all(is_uri_byte)
+            || !Class::URI.has_all(rest.as_bytes())
         {
             return None;
         }
@@ -56,44 +55,31 @@ impl<'t> Parts<'t> {
         }
     }
 
-    #[inline]
     fn split_sip(kind: Kind<'t>, rest: &'t str) -> Option<Self> {
         // The user part may hold `;`, `?` and `/`, so the `@` is looked for first.
-        let (user, password, rest) = match rest.bytes().position(|b| b == b'@') {
+        let (user, password, rest) = match find(b'@', rest.as_bytes()) {
             Some(at) => {
-                let user_info = rest.get(..at)?;
-                let colon = user_info.bytes().position(|b| b == b':');
-                let (user, password) = match colon {
-                    Some(at) => (user_info.get(..at)?, user_info.get(at + 1..)),
-                    None => (user_info, None),
-                };
-                let is_sound = !user.is_empty()
-                    && user_info.bytes().all(is_uri_byte)
-                    && escapes_are_complete(user_info);
-                if !is_sound {
-                    return None;
-                }
+                let (user, password) = split_user(rest.get(..at)?)?;
                 (Some(user), password, rest.get(at + 1..)?)
             }
             None => (None, None, rest),
         };
-        let (host, rest) = split_host(rest)?;
-        let (port, rest) = match rest.strip_prefix(':') {
-            Some(rest) => {
-                let end = rest.bytes().position(|b| !b.is_ascii_digit());
-                let (digits, rest) = rest.split_at(end.unwrap_or(rest.len()));
-                (Some(digits.parse().ok()?), rest)
-            }
-            None => (None, rest),
+        let mut cursor = Cursor::new(rest);
+        let host = take_host(&mut cursor)?;
+        let port = match cursor.eat(b':') {
+            true => Some(cursor.take(Class::DIGIT).parse().ok()?),
+            false => None,
         };
-        if !matches!(rest.bytes().next(), None | Some(b';' | b'?'))
-            || !rest.bytes().all(is_uri_byte)
-        {
-            return None;
-        }
-        let (params, headers) = match rest.bytes().position(|b| b == b'?') {
-            Some(at) => (rest.get(..at)?, rest.get(at + 1..)),
-            None => (rest, None),
+        let rest = cursor.rest();
+        let (params, headers) = match rest.as_bytes() {
+            [] => ("", None),
+            [b';' | b'?', ..] if Class::URI.has_all(rest.as_bytes()) => {
+                match find(b'?', rest.as_bytes()) {
+                    Some(at) => (rest.get(..at)?, rest.get(at + 1..)),
+                    None => (rest, None),
+                }
+            }
+            _ => return None,
         };
         Some(Self {
             kind,
@@ -133,40 +119,46 @@ impl<'t> Parts<'t> {
     }
 }
 
+/// Splits `user:password`; `None` if it is empty or a byte or an escape in it is not allowed.
+fn split_user(user_info: &str) -> Option<(&str, Option<&str>)> {
+    let bytes = user_info.as_bytes();
+    let mut colon = None;
+    let mut at = Class::USER.count(bytes);
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            b':' => {
+                colon = colon.or(Some(at));
+                1
+            }
+            b'%' if escape_is_complete(bytes.get(at..)?) => 3,
+            _ => return None,
+        };
+        at += Class::USER.count(bytes.get(at..)?);
+    }
+    let (user, password) = match colon {
+        Some(colon) => (user_info.get(..colon)?, user_info.get(colon + 1..)),
+        None => (user_info, None),
+    };
+    (!user.is_empty()).then_some((user, password))
+}
+
 /// Splits in front of the first semicolon.
 pub(super) fn split_params(text: &str) -> (&str, &str) {
-    text.split_at(text.bytes().position(|b| b == b';').unwrap_or(text.len()))
+    text.split_at(find(b';', text.as_bytes()).unwrap_or(text.len()))
 }
 
-/// Splits `host : port`; the host may be an IPv6 address in brackets. `None` if either is malformed.
-pub(in crate::sip) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let (host, rest) = split_host(text.trim_ascii())?;
-    let rest = rest.trim_ascii_start();
-    if rest.is_empty() {
-        return Some((host, None));
-    }
-    let digits = rest.strip_prefix(':')?.trim_ascii();
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    Some((host, Some(digits.parse().ok()?)))
-}
-
-/// Splits behind the host that text begins with: a name, an IPv4 address, or an IPv6 address in
-/// brackets.
-fn split_host(text: &str) -> Option<(&str, &str)> {
-    let end = match text.strip_prefix('[') {
+/// Takes the host that text begins with: a name, an IPv4 address, or an IPv6 address in brackets.
+pub(in crate::sip) fn take_host<'t>(cursor: &mut Cursor<'t>) -> Option<&'t str> {
+    let text = cursor.rest();
+    let length = match text.strip_prefix('[') {
         Some(v6) => {
-            let length = v6.bytes().position(|b| b == b']')?;
+            let length = find(b']', v6.as_bytes())?;
             parse_ipv6(v6.get(..length)?)?;
             length + 2
         }
-        None => {
-            let length = text.bytes().position(|b| !is_host_byte(b));
-            length.unwrap_or(text.len())
-        }
+        None => Class::HOST.count(text.as_bytes()),
     };
-    (end > 0).then(|| text.split_at(end))
+    cursor.take_bytes(length).filter(|host| !host.is_empty())
 }
 
 /// Parses what stands in brackets. The grammar of RFC 3261 allows a third colon in front of an
