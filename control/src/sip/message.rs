@@ -92,7 +92,7 @@ impl Message {
     /// Replaces all lines of this name by one. It stands where the first of them stood, or last.
     /// Line breaks in the value become spaces.
     pub fn set(&mut self, name: impl Into<HeaderName>, value: impl Into<String>) {
-        let line = HeaderLine::made(name.into(), &value.into());
+        let line = HeaderLine::made(name.into(), value.into());
         match self.position(&line.name) {
             Some(first) => {
                 let mut index = 0;
@@ -110,13 +110,12 @@ impl Message {
 
     /// Appends a line, behind all others.
     pub fn push(&mut self, name: impl Into<HeaderName>, value: impl Into<String>) {
-        self.lines
-            .push(HeaderLine::made(name.into(), &value.into()));
+        self.lines.push(HeaderLine::made(name.into(), value.into()));
     }
 
     /// Inserts a line on top of those with the same name, or in front of all lines.
     pub fn push_front(&mut self, name: impl Into<HeaderName>, value: impl Into<String>) {
-        let line = HeaderLine::made(name.into(), &value.into());
+        let line = HeaderLine::made(name.into(), value.into());
         let at = self.position(&line.name).unwrap_or(0);
         self.lines.insert(at, line);
     }
@@ -362,7 +361,7 @@ impl Message {
         if edited.is_empty() {
             self.lines.remove(at);
         } else {
-            *line = HeaderLine::made(name.clone(), &edited);
+            *line = HeaderLine::made(name.clone(), edited);
         }
         Some(first)
     }

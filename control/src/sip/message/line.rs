@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memchr3;
 
 use crate::sip::header::HeaderName;
 
@@ -88,13 +89,15 @@ pub(in crate::sip) struct Apart {
 
 impl HeaderLine {
     /// Makes a line; line breaks in the value become spaces.
-    pub(in crate::sip) fn made(name: HeaderName, value: &str) -> Self {
+    pub(in crate::sip) fn made(name: HeaderName, value: String) -> Self {
+        let trimmed = value.trim();
         // A line break in a value would begin a header of the value's author's choice.
-        let value = value.trim();
-        let value = if value.contains(['\r', '\n', '\0']) {
-            value.replace(['\r', '\n', '\0'], " ").into_boxed_str()
+        let value = if memchr3(b'\r', b'\n', b'\0', trimmed.as_bytes()).is_some() {
+            trimmed.replace(['\r', '\n', '\0'], " ").into()
+        } else if trimmed.len() == value.len() {
+            value.into_boxed_str()
         } else {
-            Box::from(value)
+            trimmed.into()
         };
         Self {
             name,
