@@ -30,6 +30,7 @@ pub mod config;
 pub mod edge;
 pub mod engine;
 pub mod explain;
+mod hex;
 pub mod limits;
 pub mod lines;
 pub mod media;

@@ -14,6 +14,7 @@ use super::large::LargeRequests;
 use super::output::{LogLine, Output};
 use crate::call::leg::Side;
 use crate::config::{AccountConfig, Config};
+use crate::hex::hex;
 use crate::limits::{RETRY_AFTER_S, SEQUENCE_STRIDE, STREAMS_MAX};
 use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::MediaPlanner;
@@ -456,11 +457,6 @@ impl Incoming {
     pub(crate) fn method(&self) -> Method {
         self.message.method()
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is sent as a keep-alive answer (RFC 5626 section 4.4.1).

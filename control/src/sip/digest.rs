@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::header::params::{quote, split_outside_quotes, unescape, unquote};
 use super::method::Method;
+use crate::hex::hex;
 
 mod nonces;
 #[cfg(test)]
@@ -229,9 +230,7 @@ impl Credentials {
     fn sha512_trunc256(&self, method: &Method, password: &str, middle: &str) -> String {
         let hash = |text: String| {
             let text = Zeroizing::new(text);
-            let digest = digest(&SHA512_256, text.as_bytes());
-            let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-            Zeroizing::new(hex.collect::<String>())
+            Zeroizing::new(hex(digest(&SHA512_256, text.as_bytes()).as_ref()))
         };
         let secret = hash(format!("{}:{}:{password}", self.username, self.realm));
         let request = hash(format!("{method}:{}", self.uri));

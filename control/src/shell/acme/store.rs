@@ -14,6 +14,7 @@ use super::AcmeError;
 use super::order::Issued;
 use crate::acme::Validity;
 use crate::config::AcmeConfig;
+use crate::hex::hex;
 use crate::shell::tls;
 
 /// Where account and certificate are.
@@ -147,8 +148,7 @@ impl Store {
 
 fn short_hash(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
-    let bytes = hash.as_ref().iter().take(8);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.as_ref().get(..8).unwrap_or_default())
 }
 
 async fn blocking<T: Send + 'static>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::{constant_time, hmac};
 
+use crate::hex::hex;
 use crate::sip::limits::{NONCE_LIFETIME, NONCE_SKEW_S, NONCES_USED_MAX};
 
 /// What a nonce is worth.
@@ -114,11 +115,7 @@ impl Nonces {
 
     fn mac(&self, name: &str, realm: &str) -> String {
         let tag = hmac::sign(&self.key, format!("{name}\n{realm}").as_bytes());
-        tag.as_ref()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(tag.as_ref().get(..16).unwrap_or_default())
     }
 }
 

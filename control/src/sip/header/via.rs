@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::HeaderName;
-use super::params::Params;
+use super::params::{Params, header_param};
 use crate::sip::chars::{Class, Cursor};
 use crate::sip::message::Message;
 use crate::sip::uri::take_host;
@@ -96,16 +96,31 @@ impl Via {
     }
 }
 
-/// A value, cut into its parts.
-struct Parts<'v> {
+/// A value, cut into its parts: nothing is copied.
+pub(in crate::sip) struct Parts<'v> {
     version: &'v str,
     transport: &'v str,
-    host: &'v str,
-    port: Option<u16>,
+    pub(in crate::sip) host: &'v str,
+    pub(in crate::sip) port: Option<u16>,
     params: &'v str,
 }
 
 impl<'v> Parts<'v> {
+    /// The topmost value of a message that has been parsed.
+    pub(in crate::sip) fn top(message: &'v Message) -> Option<Self> {
+        Self::split(message.values(HeaderName::Via).next()?)
+    }
+
+    /// Returns a parameter; `Some("")` for a flag.
+    pub(in crate::sip) fn param(&self, name: &str) -> Option<&'v str> {
+        header_param(self.params, name)
+    }
+
+    /// As [`Via::branch`].
+    pub(in crate::sip) fn branch(&self) -> Option<&'v str> {
+        self.param("branch").filter(|branch| !branch.is_empty())
+    }
+
     /// Reads `SIP / 2.0 / UDP host : 5060 ; params`: spaces may stand around each separator.
     fn split(value: &'v str) -> Option<Self> {
         let mut cursor = Cursor::new(value);

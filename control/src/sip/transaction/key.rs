@@ -7,8 +7,9 @@ use aws_lc_rs::hmac;
 
 use super::ViaParameters;
 use crate::engine::input::{ConnectionId, Peer};
+use crate::hex::hex;
 use crate::sip::header::HeaderName;
-use crate::sip::header::via::{MAGIC_COOKIE, Via};
+use crate::sip::header::via::{MAGIC_COOKIE, Parts, Via};
 use crate::sip::message::Message;
 use crate::sip::method::Method;
 
@@ -21,9 +22,8 @@ pub(super) struct ClientKey {
 
 impl ClientKey {
     pub(super) fn of_response(response: &Message) -> Option<Self> {
-        let branch = Via::top(response)?.branch()?.to_owned();
         Some(Self {
-            branch,
+            branch: Parts::top(response)?.branch()?.to_owned(),
             method: response.method(),
         })
     }
@@ -45,7 +45,7 @@ impl ServerKey {
     /// Makes the key of a request; `None` if its Via is malformed. An ACK has the key of its
     /// INVITE.
     pub(super) fn of_request(peer: Peer, request: &Message) -> Option<Self> {
-        let via = Via::top(request)?;
+        let via = Parts::top(request)?;
         let branch = match via.branch() {
             Some(branch) if is_rfc3261(branch) => branch.to_owned(),
             // RFC 2543: what is the same in a request, its ACK and its CANCEL.
@@ -64,7 +64,10 @@ impl ServerKey {
         } else {
             method
         };
-        let sent_by = via.sent_by().to_ascii_lowercase();
+        let mut sent_by = via.host.to_ascii_lowercase();
+        if let Some(port) = via.port {
+            sent_by.push_str(&format!(":{port}"));
+        }
         Some(Self {
             connection: peer.connection(),
             branch,
@@ -167,7 +170,7 @@ impl Identifiers {
 
     /// Returns the To tag of a response that the layer makes: the same one for the same request.
     pub(super) fn to_tag(&self, request: &Message) -> String {
-        let branch = Via::top(request).and_then(|via| via.branch().map(str::to_owned));
+        let branch = Parts::top(request).and_then(|via| via.branch());
         let text = format!(
             "tag {}\n{}\n{}",
             request.call_id(),
@@ -177,10 +180,6 @@ impl Identifiers {
         let tag = hmac::sign(&self.key, text.as_bytes());
         hex(tag.as_ref().get(..8).unwrap_or_default())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Prints the Via of a request of ours.
@@ -220,8 +219,8 @@ pub(super) fn note_source(peer: Peer, request: &mut Message) {
 /// the source address and the port of sent-by (RFC 3261 section 18.2.2).
 pub(super) fn reply_target(peer: Peer, request: &Message) -> Peer {
     let Peer::Udp(source) = peer else { return peer };
-    match Via::top(request) {
-        Some(via) if !via.wants_rport() => {
+    match Parts::top(request) {
+        Some(via) if via.param("rport").is_none() => {
             Peer::Udp(SocketAddr::new(source.ip(), via.port.unwrap_or(5060)))
         }
         Some(_) | None => peer,
