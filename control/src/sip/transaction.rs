@@ -273,8 +273,9 @@ struct Client {
     machine: ClientMachine,
     key: ClientKey,
     peer: Peer,
-    /// For the ACK and the CANCEL that repeat parts of it.
-    request: Message,
+    /// For what repeats parts of it; `None` once a request other than INVITE has its final
+    /// response, since many of those wait for Timer K at a time.
+    request: Option<Message>,
     /// Value of the Reason header of the CANCEL.
     cancel_reason: Option<String>,
     /// Made by the layer itself (CANCEL), or sent again since: its fate is nobody's concern.

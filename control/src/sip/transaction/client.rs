@@ -29,7 +29,7 @@ impl Client {
             transaction,
             account: self.account.filter(|_| matches!(status, 401 | 407))?,
             tries: self.tries,
-            request: self.without_via(),
+            request: self.without_via()?,
             peer: self.fallback.as_ref().map_or(self.peer, |way| way.peer),
             timers: self.timers,
             is_cancelled,
@@ -37,10 +37,10 @@ impl Client {
     }
 
     /// The request as the owner gave it.
-    pub(super) fn without_via(&self) -> Message {
-        let mut request = self.request.clone();
+    pub(super) fn without_via(&self) -> Option<Message> {
+        let mut request = self.request.clone()?;
         request.remove_first_value(HeaderName::Via);
-        request
+        Some(request)
     }
 }
 
@@ -164,10 +164,11 @@ impl Transactions {
         self.clients.insert(new, client);
     }
 
-    /// A request of ours as it was sent last, while its transaction lives.
+    /// A request of ours as it was sent last, while its transaction lives; other than an INVITE,
+    /// while it has no final response.
     #[must_use]
     pub fn sent(&self, transaction: ClientTransactionId) -> Option<&Message> {
-        self.clients.get(&transaction).map(|client| &client.request)
+        self.clients.get(&transaction)?.request.as_ref()
     }
 
     /// Sends an ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The message has
@@ -256,8 +257,10 @@ impl Transactions {
             ClientMachine::Invite(machine) => machine.handle_response(now, &client.timers, status),
             ClientMachine::Other(machine) => machine.handle_response(now, &client.timers, status),
         };
-        if step.acknowledge {
-            let ack = key::hop_ack(&client.request, &message).to_bytes();
+        if step.acknowledge
+            && let Some(request) = &client.request
+        {
+            let ack = key::hop_ack(request, &message).to_bytes();
             if let ClientMachine::Invite(machine) = &mut client.machine {
                 machine.set_ack(ack.clone());
             }
@@ -277,6 +280,11 @@ impl Transactions {
                 },
             };
             self.events.push_back(event);
+        }
+        if let ClientMachine::Other(machine) = &client.machine
+            && machine.is_answered()
+        {
+            client.request = None;
         }
         self.finish_client_step(now, id, step);
     }
@@ -352,7 +360,7 @@ impl Transactions {
             machine,
             key,
             peer,
-            request,
+            request: Some(request),
             cancel_reason: None,
             is_internal,
             timers,
@@ -384,8 +392,9 @@ impl Transactions {
         };
         let either = Either::Client(id);
         Self::set_deadline(&mut self.deadlines, either, &mut client.deadline, deadline);
-        let cancel = step.cancel.then(|| {
-            let cancel = key::cancel(&client.request, client.cancel_reason.as_deref());
+        let cancelled = client.request.as_ref().filter(|_| step.cancel);
+        let cancel = cancelled.map(|request| {
+            let cancel = key::cancel(request, client.cancel_reason.as_deref());
             (cancel, client.key.branch.clone())
         });
         self.transmit(peer, step.transmit);

@@ -54,6 +54,7 @@ impl ClientOther {
             }
             State::Trying | State::Proceeding => {
                 self.retransmit_at = None;
+                self.request = Bytes::new();
                 self.expires_at = now + config.t4;
                 self.state = if self.is_reliable {
                     State::Terminated

@@ -52,11 +52,11 @@ impl Transactions {
         let Some(mut client) = self.remove_client(id) else {
             return;
         };
-        let Some(way) = client.fallback.take() else {
+        let (Some(way), Some(mut request)) = (client.fallback.take(), client.request) else {
             return;
         };
         let branch = client.key.branch;
-        let peer = turn(&mut client.request, &branch, &way);
+        let peer = turn(&mut request, &branch, &way);
         let start = Start {
             id,
             peer,
@@ -65,6 +65,6 @@ impl Transactions {
             tries: client.tries,
             fallback: None,
         };
-        self.begin_client(now, start, client.request, branch, false);
+        self.begin_client(now, start, request, branch, false);
     }
 }
