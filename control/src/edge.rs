@@ -29,7 +29,6 @@ use self::rewrite::{answer_from, set_routes, strip_charging, to_browser, to_trun
 pub(crate) use self::rewrite::{dead_flow, makes_dialog};
 use self::token::FlowTokens;
 use crate::call::answer::copy_challenges;
-use crate::call::dialog::without_tag;
 use crate::call::headers::drop_credentials;
 use crate::config::Registration as Mode;
 use crate::engine::context::{Context, Incoming};
@@ -309,13 +308,13 @@ impl Edge {
         }
         let mut answer = answer_from(&relayed.request.message, response, status);
         copy_challenges(response, &mut answer);
-        match &relayed.kind {
+        match relayed.kind {
             Kind::Register(registration) => {
                 self.registered(context, now, registration, response, &mut answer);
             }
             Kind::Other(way) => {
                 let makes_dialog = makes_dialog(&relayed.request.method());
-                way_back(context, way, makes_dialog, response, &mut answer);
+                way_back(context, &way, makes_dialog, response, &mut answer);
             }
         }
         context.respond(now, relayed.request.transaction, answer);
@@ -400,13 +399,14 @@ fn hops_after(request: &Message) -> Option<u32> {
 /// What a request that goes in circles has in common each time it passes.
 fn loop_key(request: &Message) -> String {
     let number = request.cseq().map_or(0, |cseq| cseq.number);
-    let parts = [
+    format!(
+        "{} {number} {}\n{}\n{}\n{}",
+        request.method(),
         request.request_uri().unwrap_or_default(),
         request.call_id(),
         request.from_tag().unwrap_or_default(),
         request.to_tag().unwrap_or_default(),
-    ];
-    format!("{} {number} {}", request.method(), parts.join("\n"))
+    )
 }
 
 fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
@@ -420,7 +420,7 @@ fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
 
 /// The user's address of record: From without display name, parameters and tag, in lower case.
 pub(crate) fn address_of_record(value: &str) -> Option<String> {
-    let address = crate::sip::NameAddr::parse(&without_tag(value))?;
+    let address = crate::sip::NameAddr::parse(value)?;
     let user = address.uri.user_decoded()?;
     Some(format!("{user}@{}", address.uri.host.to_ascii_lowercase()))
 }

@@ -65,6 +65,14 @@ impl Bindings {
                 return None;
             }
         }
+        if let Some(old) = self.by_token.get_mut(&token)
+            && old.connection == binding.connection
+            && old.address_of_record == binding.address_of_record
+        {
+            // A refresh, as most are: it is found by the same as before.
+            *old = binding;
+            return None;
+        }
         let old = self.remove(&token);
         self.tokens_by_connection
             .entry(binding.connection)

@@ -1,5 +1,6 @@
 //! REGISTER: in Contact mode and in Path mode, and what the registrar's answer makes known.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::away::LastRegister;
@@ -151,7 +152,7 @@ impl Edge {
         &mut self,
         context: &mut Context,
         now: Instant,
-        registration: &Registration,
+        registration: Registration,
         response: &Message,
         answer: &mut Message,
     ) {
@@ -171,53 +172,55 @@ impl Edge {
                     .get("expires")
                     .and_then(|text| text.parse().ok());
                 let expires: u32 = expires.unwrap_or(default);
-                let place = self.place_of(now, registration, &contact);
+                let place = self.place_of(now, &registration, &contact);
                 if let Some(place) = place.as_ref().filter(|_| expires > 0) {
                     alive.push((place.token.clone(), expires));
                 }
                 let shown = match (registration.mode, place) {
-                    (Mode::Contact, Some(place)) => shown(place, expires),
+                    (Mode::Contact, Some(place)) => shown(place.into_owned(), expires),
                     (Mode::Contact, None) => with_expires(contact, expires),
                     // The browser looks for its Contact as it gave it.
                     (Mode::Path, _) => value.to_owned(),
                 };
                 answer.push(HeaderName::Contact, shown);
             }
-            self.bind(context, now, registration, &alive, response);
             if !response.lists_token(HeaderName::Require, "outbound")
                 || registration.mode == Mode::Contact
             {
                 // RFC 5626 section 5.4: without outbound nobody watches the flow.
                 answer.remove(HeaderName::FlowTimer);
             }
+            log(context, &registration, status);
+            self.bind(context, now, registration, &alive, response);
+        } else {
+            log(context, &registration, status);
         }
-        log(context, registration, status);
     }
 
     /// The browser's Contact behind one of the registrar's: of this registration, or of an earlier
     /// one in Contact mode.
-    fn place_of(
+    fn place_of<'r>(
         &self,
         now: Instant,
-        registration: &Registration,
+        registration: &'r Registration,
         contact: &NameAddr,
-    ) -> Option<Place> {
+    ) -> Option<Cow<'r, Place>> {
         let mut own = registration.contacts.iter();
         match registration.mode {
             Mode::Path => own
                 .find(|place| is_same_place(&place.contact, contact))
-                .cloned(),
+                .map(Cow::Borrowed),
             Mode::Contact => {
                 let token = token_in(&contact.uri)?;
                 if let Some(place) = own.find(|place| place.token == token) {
-                    return Some(place.clone());
+                    return Some(Cow::Borrowed(place));
                 }
                 let binding = self.bindings.get(now, token)?;
-                Some(Place {
+                Some(Cow::Owned(Place {
                     token: token.to_owned(),
                     contact: binding.contact.clone(),
                     asked: None,
-                })
+                }))
             }
         }
     }
@@ -226,7 +229,7 @@ impl Edge {
         &mut self,
         context: &Context,
         now: Instant,
-        registration: &Registration,
+        registration: Registration,
         alive: &[(String, u32)],
         response: &Message,
     ) {
@@ -244,7 +247,7 @@ impl Edge {
             let user = &registration.address_of_record;
             self.bindings.remove_user(registration.trunk, user);
         }
-        for place in &registration.contacts {
+        for place in registration.contacts {
             let Some((_, expires)) = alive.iter().find(|(known, _)| *known == place.token) else {
                 self.bindings.remove(&place.token);
                 continue;
@@ -254,7 +257,7 @@ impl Edge {
             let binding = Binding {
                 connection: registration.connection,
                 is_connected: context.connections.contains_key(&registration.connection),
-                contact: place.contact.clone(),
+                contact: place.contact,
                 address_of_record: registration.address_of_record.clone(),
                 associated: associated.clone(),
                 service_route: service_route.clone(),
@@ -264,7 +267,7 @@ impl Edge {
                 granted,
                 expires_at: now + granted,
             };
-            if let Some(old) = self.bindings.insert(now, place.token.clone(), binding) {
+            if let Some(old) = self.bindings.insert(now, place.token, binding) {
                 let own = registration.address_of_record.clone();
                 self.moved.push(Moved {
                     from: old,
