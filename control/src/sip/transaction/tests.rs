@@ -287,6 +287,23 @@ fn c3_absorbs_repeated_responses_to_other_requests_until_timer_k() {
 }
 
 #[test]
+fn c3_holds_no_copy_of_a_request_that_has_its_final_response() {
+    let mut world = World::new();
+    let (id, request) = world.send(udp(2), "OPTIONS");
+    world.answer(udp(2), &request, 100);
+    assert!(world.table.sent(id).is_some(), "it may be sent again");
+    world.answer(udp(2), &request, 200);
+    assert!(world.table.sent(id).is_none());
+    assert_eq!(world.table.len(), 1, "Timer K runs");
+    let (id, request) = world.send(udp(2), "INVITE");
+    world.answer(udp(2), &request, 486);
+    assert!(
+        world.table.sent(id).is_some(),
+        "its ACK repeats parts of it"
+    );
+}
+
+#[test]
 fn c10_holds_cancel_back_until_a_provisional_response() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
