@@ -21,12 +21,26 @@ mod tests;
 use line::{Head, HeaderLine, Span, Text};
 
 /// A request or a response.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Message {
     pub(super) head: Head,
     pub(super) start: StartLine,
     pub(super) lines: Vec<HeaderLine>,
     pub(super) body: Bytes,
+}
+
+impl Clone for Message {
+    /// A copy is made to be edited: it has room for a few lines more.
+    fn clone(&self) -> Self {
+        let mut lines = Vec::with_capacity(self.lines.len() + LINES_ADDED_USUAL);
+        lines.extend(self.lines.iter().cloned());
+        Self {
+            head: self.head.clone(),
+            start: self.start.clone(),
+            lines,
+            body: self.body.clone(),
+        }
+    }
 }
 
 /// What the first line says. `line` is the line as it came, until it is edited.
@@ -48,6 +62,9 @@ pub(super) enum StartLine {
 
 /// Header lines that a usual message has, so that room is made once.
 pub(super) const USUAL_LINES: usize = 20;
+
+/// Header lines that a proxy adds: Via, Path or Record-Route, an identity, User-Agent.
+const LINES_ADDED_USUAL: usize = 4;
 
 impl Message {
     /// Makes a request with no header but those that the caller adds.

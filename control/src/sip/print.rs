@@ -6,16 +6,16 @@ use super::header::HeaderName;
 use super::message::line::{HeaderLine, Span, Value};
 use super::message::{Message, StartLine};
 
-/// Room for the lines that were made here, on top of what came.
-const MADE_BYTES_USUAL: usize = 512;
+/// Room for a start line and a Content-Length that are made here, but for the Request-URI or the
+/// reason.
+const FRAME_BYTES: usize = 64;
 
 impl Message {
     /// Prints the message. Lines from the wire leave as they came; Content-Length is kept if it is
     /// there once and right, else written anew behind the other lines.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let head_bytes = self.head.as_ref().map_or(0, |head| head.len());
-        let mut out = Vec::with_capacity(head_bytes + MADE_BYTES_USUAL + self.body.len());
+        let mut out = Vec::with_capacity(self.bytes_at_most());
         let mut splice = Splice {
             head: self.head.as_deref().unwrap_or(""),
             pending: None,
@@ -37,6 +37,23 @@ impl Message {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
         Bytes::from(out)
+    }
+
+    /// Returns a size that suffices, but for an odd method: what came, what was made, and the body.
+    fn bytes_at_most(&self) -> usize {
+        let head_bytes = self.head.as_ref().map_or(0, |head| head.len());
+        let start_bytes = match &self.start {
+            StartLine::Request { uri: text, .. } | StartLine::Response { reason: text, .. } => {
+                text.get(&self.head).len()
+            }
+        };
+        let own_bytes = |line: &HeaderLine| match &line.value {
+            Value::Made(value) => line.name.as_str().len() + value.len() + ": \r\n".len(),
+            Value::Apart(apart) => apart.line.len() + "\r\n".len(),
+            Value::Wire { .. } | Value::Unfolded(_) => 0,
+        };
+        let lines_bytes: usize = self.lines.iter().map(own_bytes).sum();
+        head_bytes + FRAME_BYTES + start_bytes + lines_bytes + self.body.len()
     }
 
     fn put_start(&self, out: &mut Vec<u8>, splice: &mut Splice<'_>) {
