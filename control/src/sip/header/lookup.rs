@@ -59,6 +59,7 @@ impl Key {
 
     /// Where the name is looked for first; the same in either case.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below SLOT_COUNT")]
     const fn slot(self) -> usize {
         // Under these two, every name that is listed now has a slot of its own.
         const ROTATION: u32 = 5;
