@@ -82,9 +82,12 @@ pub(crate) struct Call {
     pub(crate) log: CallBegan,
     /// The caller's INVITE.
     pub(crate) invite: Incoming,
-    pub(crate) caller: Leg,
-    /// None on an echo call.
+    /// None while it is in another call still, and once it has left for another: a transfer.
+    pub(crate) caller: Option<Leg>,
+    /// None on an echo call, and once it has left for another.
     pub(crate) callee: Option<Leg>,
+    /// The sides that count at their trunks.
+    pub(crate) counted: admit::Counted,
     /// What the callee is sent once the flows are open.
     pub(crate) outgoing: Option<outgoing::OutgoingInvite>,
     pub(crate) offer: RemoteDescription,
@@ -121,8 +124,6 @@ pub(crate) struct Call {
     pub(crate) session_ids: session_id::SessionIds,
     /// REFERs that were passed on.
     pub(crate) refers: Vec<refer::Refer>,
-    /// The latest re-INVITE of ours: its 2xx may be repeated.
-    pub(crate) reinvite: Option<ClientTransactionId>,
     /// Requests that were passed on to the other leg and wait for its answer.
     pub(crate) relays: BTreeSet<ClientTransactionId>,
     /// Why and with which status it ended.
@@ -138,28 +139,31 @@ impl Call {
 
     pub(crate) fn leg(&self, party: Party) -> Option<&Leg> {
         match party {
-            Party::Caller => Some(&self.caller),
+            Party::Caller => self.caller.as_ref(),
             Party::Callee => self.callee.as_ref(),
         }
     }
 
     pub(crate) fn leg_mut(&mut self, party: Party) -> Option<&mut Leg> {
         match party {
-            Party::Caller => Some(&mut self.caller),
+            Party::Caller => self.caller.as_mut(),
             Party::Callee => self.callee.as_mut(),
         }
     }
 
     pub(crate) fn legs(&self) -> impl Iterator<Item = (Party, &Leg)> {
+        let caller = self.caller.iter().map(|leg| (Party::Caller, leg));
         let callee = self.callee.iter().map(|leg| (Party::Callee, leg));
-        std::iter::once((Party::Caller, &self.caller)).chain(callee)
+        caller.chain(callee)
     }
 
     /// The callee has said something: its messages and the caller's carry its Session-ID from now
     /// on.
     pub(crate) fn note_session_id(&mut self, response: &Message) {
         self.session_ids.learn(response);
-        self.caller.dialog.session_id = Some(self.session_ids.to_caller());
+        if let Some(leg) = self.caller.as_mut() {
+            leg.dialog.session_id = Some(self.session_ids.to_caller());
+        }
         if let Some(leg) = self.callee.as_mut() {
             leg.dialog.session_id = Some(self.session_ids.to_callee());
         }
@@ -271,7 +275,8 @@ impl Calls {
                 call.state,
                 State::Opening | State::Calling | State::Answered
             ) {
-                let cause = if call.caller.peer == gone {
+                let is_caller = |caller: &Leg| caller.peer == gone;
+                let cause = if call.caller.as_ref().is_some_and(is_caller) {
                     Cause::of(487, "caller's connection closed")
                 } else {
                     Cause::of(480, "callee's connection closed")
@@ -380,6 +385,9 @@ impl Calls {
             if let Some(refresh) = leg.refresh {
                 self.refreshes.remove(&refresh);
             }
+            if let Some(reinvite) = leg.reinvite {
+                self.by_reinvite.remove(&reinvite);
+            }
             if let Some(info) = leg.digit_infos.sent {
                 self.digit_infos.remove(&info);
             }
@@ -387,9 +395,6 @@ impl Calls {
         self.by_server_invite.remove(&call.invite.transaction);
         if let Some(transaction) = call.callee_invite {
             self.by_client_invite.remove(&transaction);
-        }
-        if let Some(transaction) = call.reinvite {
-            self.by_reinvite.remove(&transaction);
         }
     }
 

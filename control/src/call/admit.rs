@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use super::leg::Side;
-use super::outgoing::OutgoingInvite;
 use super::setup::{Target, hops_left};
 use super::{CallId, Calls};
 use crate::config::Config;
@@ -12,6 +11,24 @@ use crate::engine::context::{Context, Incoming};
 use crate::engine::output::LogLine;
 use crate::sip::{HeaderName, Message};
 use crate::trunk::limits::{CallName, LimitStatus, TrunkUsage};
+
+/// Who calls and who is called, as it counts at their trunks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    pub(crate) caller: Side,
+    pub(crate) callee: Option<Side>,
+}
+
+impl Counted {
+    /// The trunks that the call uses.
+    fn trunks(self) -> impl Iterator<Item = usize> {
+        let sides = [Some(self.caller), self.callee].into_iter().flatten();
+        sides.filter_map(|side| match side {
+            Side::Browser => None,
+            Side::Trunk(index) => Some(index),
+        })
+    }
+}
 
 impl Calls {
     /// How near each trunk is to its limits.
@@ -36,7 +53,7 @@ impl Calls {
             Target::Leg(outgoing) => Some(outgoing.side),
         };
         let name = name_of(&invite.message);
-        for index in trunks_of(caller, callee) {
+        for index in (Counted { caller, callee }).trunks() {
             let Some(quota) = self.quotas.get_mut(index) else {
                 continue;
             };
@@ -65,15 +82,9 @@ impl Calls {
     }
 
     /// A call is made: it counts at its trunks.
-    pub(super) fn enter_trunks(
-        &mut self,
-        now: Instant,
-        invite: &Message,
-        caller: Side,
-        callee: Option<&OutgoingInvite>,
-    ) {
+    pub(super) fn enter_trunks(&mut self, now: Instant, invite: &Message, counted: Counted) {
         let name = name_of(invite);
-        for index in trunks_of(caller, callee.map(|to| to.side)) {
+        for index in counted.trunks() {
             if let Some(quota) = self.quotas.get_mut(index) {
                 quota.began(now, &name);
             }
@@ -86,9 +97,9 @@ impl Calls {
         let Some(call) = self.calls.get(&id) else {
             return;
         };
-        let callee = call.callee.as_ref().map(|leg| leg.side);
+        let callee = call.counted.callee;
         let is_challenged = matches!(status, 401 | 407) && call.answered_at.is_none();
-        for index in trunks_of(call.caller.side, callee) {
+        for index in call.counted.trunks() {
             let Some(quota) = self.quotas.get_mut(index) else {
                 continue;
             };
@@ -112,15 +123,6 @@ impl Calls {
             }
         }
     }
-}
-
-/// The trunks that a call between these sides uses.
-fn trunks_of(caller: Side, callee: Option<Side>) -> impl Iterator<Item = usize> {
-    let sides = [Some(caller), callee].into_iter().flatten();
-    sides.filter_map(|side| match side {
-        Side::Browser => None,
-        Side::Trunk(index) => Some(index),
-    })
 }
 
 fn name_of(invite: &Message) -> CallName {

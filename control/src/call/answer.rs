@@ -85,7 +85,7 @@ impl Calls {
         if !response.body().is_empty() && connect(context, call, response.body()).is_err() {
             // Early media that cannot be carried is no reason to refuse: the 200 decides.
             context.log(crate::engine::output::LogLine::Refused {
-                peer: call.caller.peer,
+                peer: call.invite.peer,
                 reason: "early media that cannot be carried".to_owned(),
             });
         }
@@ -98,13 +98,16 @@ impl Calls {
             None | Some(183) if call.early_media_off => 180,
             status => status.unwrap_or(180),
         };
-        let mut answer = Message::response_to(&call.invite.message, status, None);
-        answer.set_to_tag(&call.caller.dialog.local_tag);
-        answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
-        answer.push(HeaderName::Contact, call.caller.contact(context));
-        headers::copy_response(context, callee, response, &mut answer);
         call.note_session_id(response);
-        call.caller.dialog.name_session(&mut answer);
+        let Some(caller) = call.caller.as_ref() else {
+            return;
+        };
+        let mut answer = Message::response_to(&call.invite.message, status, None);
+        answer.set_to_tag(&caller.dialog.local_tag);
+        answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
+        answer.push(HeaderName::Contact, caller.contact(context));
+        headers::copy_response(context, callee, response, &mut answer);
+        caller.dialog.name_session(&mut answer);
         if let Some(text) = &call.answer
             && !call.is_late
             && !call.early_media_off
@@ -173,13 +176,13 @@ impl Calls {
             call.reliable.accept_waits = true;
             return;
         }
-        call.caller.awaits_answer = call.is_late;
-        let Some(text) = call.answer.clone() else {
+        let (Some(text), Some(leg)) = (call.answer.clone(), call.caller.as_mut()) else {
             return;
         };
-        let answer = accept(context, &mut call.caller, &call.invite.message, text);
+        leg.awaits_answer = call.is_late;
+        let answer = accept(context, leg, &call.invite.message, text);
         context.respond(now, call.invite.transaction, answer);
-        call.caller.invite = Invite::Accepted;
+        leg.invite = Invite::Accepted;
         call.answered_at = Some(now);
         call.become_state(State::Answered);
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
@@ -197,21 +200,14 @@ impl Calls {
             Ok(plan) => plan,
             Err(refusal) => return self.end(context, now, id, Cause::of(488, refusal.text)),
         };
+        let Some(leg) = call.caller.as_mut() else {
+            return;
+        };
         for route in sdp::echo_routes(&call.offer, &plan) {
-            set_route(
-                context,
-                &call.caller,
-                &call.caller,
-                &route,
-                &route.to_target,
-            );
+            set_route(context, leg, leg, &route, &route.to_target);
             note_codec(&mut call.codec, &route);
         }
-        call.answer = Some(
-            call.caller
-                .sdp
-                .write_answer(&call.offer, &plan, &call.caller.local),
-        );
+        call.answer = Some(leg.sdp.write_answer(&call.offer, &plan, &leg.local));
         self.answer_caller(context, now, id);
     }
 
@@ -253,15 +249,17 @@ impl Calls {
             let reason = "the trunk does not take the credentials of its account";
             return self.end(context, now, id, Cause::of(403, reason));
         }
-        let status = caller_status(call.caller.side, status);
-        let mut answer = Message::response_to(&call.invite.message, status, None);
-        answer.set_to_tag(&call.caller.dialog.local_tag);
-        headers::copy_response(context, callee, response, &mut answer);
         call.note_session_id(response);
-        call.caller.dialog.name_session(&mut answer);
-        copy_challenges(response, &mut answer);
-        context.respond(now, call.invite.transaction, answer);
-        call.caller.invite = Invite::Over;
+        let status = caller_status(call.counted.caller, status);
+        if let Some(caller) = call.caller.as_mut() {
+            let mut answer = Message::response_to(&call.invite.message, status, None);
+            answer.set_to_tag(&caller.dialog.local_tag);
+            headers::copy_response(context, callee, response, &mut answer);
+            caller.dialog.name_session(&mut answer);
+            copy_challenges(response, &mut answer);
+            context.respond(now, call.invite.transaction, answer);
+            caller.invite = Invite::Over;
+        }
         let reason = format!("callee answered {status}");
         self.end(context, now, id, Cause::of(status, reason));
     }

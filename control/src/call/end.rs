@@ -165,6 +165,10 @@ impl Calls {
         let Some(cause) = call.cause.take() else {
             return;
         };
+        let statistics_of = |leg: &Option<Leg>| {
+            let statistics = leg.as_ref().map(|leg| statistics(call, leg));
+            statistics.unwrap_or_default()
+        };
         let ended = CallEnded {
             began: call.log.clone(),
             duration: now.saturating_duration_since(call.began_at),
@@ -172,12 +176,8 @@ impl Calls {
             status: cause.status,
             reason: cause.text,
             codec: call.codec.clone(),
-            leg_a: statistics(call, &call.caller),
-            leg_b: call
-                .callee
-                .as_ref()
-                .map(|leg| statistics(call, leg))
-                .unwrap_or_default(),
+            leg_a: statistics_of(&call.caller),
+            leg_b: statistics_of(&call.callee),
         };
         context.log(LogLine::CallEnded(Box::new(ended)));
     }
@@ -185,7 +185,8 @@ impl Calls {
 
 /// What a caller is answered that has not been answered yet.
 fn status_for_caller(call: &Call, cause: &Cause) -> u16 {
-    let is_answered = !matches!(call.caller.invite, Invite::Server(_));
+    let caller = call.caller.as_ref();
+    let is_answered = !caller.is_some_and(|leg| matches!(leg.invite, Invite::Server(_)));
     match (cause.status, cause.by) {
         (status, _) if status >= 300 || is_answered => status,
         // A BYE before the answer is as good as a CANCEL (RFC 3261 section 15.1.2).
@@ -197,16 +198,19 @@ fn status_for_caller(call: &Call, cause: &Cause) -> u16 {
 }
 
 fn end_caller(context: &mut Context, now: Instant, call: &mut Call, cause: &Cause) {
-    match call.caller.invite {
+    let Some(leg) = call.caller.as_mut() else {
+        return;
+    };
+    match leg.invite {
         Invite::Server(transaction) => {
             let mut response = context.response(&call.invite.message, cause.status);
-            response.set_to_tag(&call.caller.dialog.local_tag);
-            call.caller.dialog.name_session(&mut response);
+            response.set_to_tag(&leg.dialog.local_tag);
+            leg.dialog.name_session(&mut response);
             context.respond(now, transaction, response);
-            call.caller.invite = Invite::Over;
+            leg.invite = Invite::Over;
         }
-        Invite::Accepted if cause.by == Some(Party::Caller) => call.caller.invite = Invite::Over,
-        Invite::Accepted => call.caller.send_bye(context, now, cause.reason.as_deref()),
+        Invite::Accepted if cause.by == Some(Party::Caller) => leg.invite = Invite::Over,
+        Invite::Accepted => leg.send_bye(context, now, cause.reason.as_deref()),
         Invite::None | Invite::Client(_) | Invite::Over => {}
     }
 }

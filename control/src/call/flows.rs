@@ -63,7 +63,7 @@ pub(super) fn replace_flow(
     let planned = context.planner.trunk_flow(old.worker)?;
     call.opening.insert(planned.flow);
     context.command(old.worker, Command::OpenFlow(MediaPlanner::open(&planned)));
-    let legs = std::iter::once(&mut call.caller).chain(&mut call.callee);
+    let legs = call.caller.iter_mut().chain(&mut call.callee);
     for leg in legs {
         if leg.audio.flow == old {
             leg.local.audio_port = planned.local.port();

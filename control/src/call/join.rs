@@ -36,7 +36,9 @@ pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> R
         note_codec(&mut call.codec, route);
     }
     open_routes(context, call);
-    let caller = &mut call.caller;
+    let Some(caller) = call.caller.as_mut() else {
+        return Ok(());
+    };
     if call.answer.is_none() {
         let text = if call.is_late {
             caller
@@ -55,11 +57,13 @@ pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> R
 
 /// Sets the routes that were agreed; the carrier's media only if the caller may hear them.
 pub(super) fn open_routes(context: &mut Context, call: &Call) {
-    let Some(callee) = &call.callee else { return };
+    let (Some(caller), Some(callee)) = (&call.caller, &call.callee) else {
+        return;
+    };
     for route in &call.routes {
         let mut route = route.clone();
         route.target_to_source &= !call.early_media_off;
-        connect_medium(context, &call.caller, callee, &route);
+        connect_medium(context, caller, callee, &route);
     }
 }
 

@@ -81,6 +81,8 @@ pub(crate) struct Leg {
     pub(crate) min_se_s: u32,
     /// True if the peer's `Allow` names UPDATE (RFC 3311).
     pub(crate) takes_update: bool,
+    /// The latest re-INVITE of ours: its 2xx may be repeated.
+    pub(crate) reinvite: Option<ClientTransactionId>,
     /// The latest refresh of ours.
     pub(crate) refresh: Option<ClientTransactionId>,
     /// When the last of its digits will have been sent that a worker was asked to send.
@@ -137,6 +139,7 @@ impl Leg {
             timer: None,
             min_se_s: 0,
             takes_update: false,
+            reinvite: None,
             refresh: None,
             digits_until: None,
             digit_infos: DigitInfos::default(),

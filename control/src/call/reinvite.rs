@@ -116,8 +116,9 @@ impl Calls {
         let transaction = leg.send(context, now, invite);
         reoffer.transaction = Some(transaction);
         reoffer.attempts += 1;
+        let old = leg.reinvite.replace(transaction);
         call.reoffer = Some(reoffer);
-        if let Some(old) = call.reinvite.replace(transaction) {
+        if let Some(old) = old {
             self.by_reinvite.remove(&old);
         }
         let reinvite = Reinvite {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dataplane::link::{Command, FlowId, RefuseReason};
 
-use super::admit::{check_invite, refuse_invite};
+use super::admit::{Counted, check_invite, refuse_invite};
 use super::dialog::Dialog;
 use super::digits::dtmf;
 use super::end::Cause;
@@ -97,8 +97,9 @@ impl Calls {
         };
         match self.make_call(context, now, invite.clone(), caller, target, offer, plan) {
             Ok(id) => {
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.caller.user = user;
+                let call = self.calls.get_mut(&id);
+                if let Some(leg) = call.and_then(|call| call.caller.as_mut()) {
+                    leg.user = user;
                 }
                 self.set_deadline(id, Some(now + FLOWS_OPEN_WITHIN));
             }
@@ -161,7 +162,11 @@ impl Calls {
             }
         };
         let id = self.fresh_id();
-        self.enter_trunks(now, &invite.message, caller, outgoing.as_ref());
+        let counted = Counted {
+            caller,
+            callee: outgoing.as_ref().map(|to| to.side),
+        };
+        self.enter_trunks(now, &invite.message, counted);
         let reliable = Reliable::of(&invite.message);
         let session_ids = name_session(context, &invite.message, &mut caller_leg, callee.as_mut());
         let log = began(context, &caller_leg, callee.as_ref(), &session_ids);
@@ -173,8 +178,9 @@ impl Calls {
             answered_at: None,
             log,
             invite,
-            caller: caller_leg,
+            caller: Some(caller_leg),
             callee,
+            counted,
             outgoing,
             offer,
             plan,
@@ -195,7 +201,6 @@ impl Calls {
             early_media_off: false,
             session_ids,
             refers: Vec::new(),
-            reinvite: None,
             relays: BTreeSet::new(),
             cause: None,
             deadline: None,
@@ -221,7 +226,9 @@ impl Calls {
             }
         }
         call.opening = opening;
-        connect_remote(context, &call.caller);
+        if let Some(caller) = &call.caller {
+            connect_remote(context, caller);
+        }
     }
 
     /// A worker could not open a flow; another port may do.
@@ -313,7 +320,7 @@ impl Calls {
             leg,
             outgoing,
             &call.invite.message,
-            call.caller.side,
+            call.counted.caller,
             offer,
         );
         call.onward = Some(request);
