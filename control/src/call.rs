@@ -8,11 +8,14 @@
 pub(crate) mod admit;
 pub(crate) mod alarms;
 pub(crate) mod answer;
+mod attended;
+mod begin;
 pub(crate) mod dialog;
 pub(crate) mod dialog_requests;
 pub(crate) mod digit_info;
 pub(crate) mod digits;
 pub(crate) mod end;
+mod exchange;
 pub(crate) mod flows;
 pub(crate) mod headers;
 pub(crate) mod join;
@@ -20,14 +23,18 @@ pub(crate) mod leg;
 pub(crate) mod media_events;
 pub(crate) mod outgoing;
 pub(crate) mod refer;
+pub(crate) mod referred;
 pub(crate) mod refresh;
 pub(crate) mod reinvite;
 pub(crate) mod reliable;
 pub(crate) mod reoffer;
+mod report;
 pub(crate) mod session_id;
 pub(crate) mod session_timer;
 pub(crate) mod setup;
 pub(crate) mod state;
+mod stray;
+pub(crate) mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -40,7 +47,7 @@ use self::end::Cause;
 use self::leg::Leg;
 use self::state::State;
 use crate::config::{Config, TrunkConfig};
-use crate::edge::{Moved, address_of_record};
+use crate::edge::Moved;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::CallBegan;
@@ -111,7 +118,7 @@ pub(crate) struct Call {
     /// An offer of one leg that the other has not answered yet.
     pub(crate) reoffer: Option<reinvite::Reoffer>,
     /// Whose latest description the other side has not been told yet.
-    pub(crate) out_of_step: Option<Party>,
+    pub(crate) untold: BTreeSet<Party>,
     /// The caller left the offer to us: it is in our 200, the answer in the ACK.
     pub(crate) is_late: bool,
     /// Our provisional responses to the caller.
@@ -122,6 +129,12 @@ pub(crate) struct Call {
     pub(crate) early_media_off: bool,
     /// What names the call on both legs (RFC 7989).
     pub(crate) session_ids: session_id::SessionIds,
+    /// The legs have different codecs until one of them has agreed to another: a transfer.
+    pub(crate) is_mute: bool,
+    /// The transfer of one of its sides that is under way.
+    pub(crate) transfer: Option<transfer::Transfer>,
+    /// The one that is to be its caller, if it is to be part of a transfer.
+    pub(crate) referral: Option<transfer::Referral>,
     /// REFERs that were passed on.
     pub(crate) refers: Vec<refer::Refer>,
     /// Requests that were passed on to the other leg and wait for its answer.
@@ -161,6 +174,11 @@ impl Call {
     /// on.
     pub(crate) fn note_session_id(&mut self, response: &Message) {
         self.session_ids.learn(response);
+        self.name_sessions();
+    }
+
+    /// The messages of both legs carry the Session-IDs that are known.
+    fn name_sessions(&mut self) {
         if let Some(leg) = self.caller.as_mut() {
             leg.dialog.session_id = Some(self.session_ids.to_caller());
         }
@@ -273,7 +291,7 @@ impl Calls {
             };
             if matches!(
                 call.state,
-                State::Opening | State::Calling | State::Answered
+                State::Opening | State::Calling | State::Answered | State::Left
             ) {
                 let is_caller = |caller: &Leg| caller.peer == gone;
                 let cause = if call.caller.as_ref().is_some_and(is_caller) {
@@ -289,10 +307,8 @@ impl Calls {
     /// A user of one connection has come back on another: its dialogs follow.
     pub(crate) fn user_moved(&mut self, moved: &Moved) {
         let is_its_own = |leg: &Leg| {
-            let of_peer = || address_of_record(&leg.dialog.remote);
-            let user = leg.user.clone().or_else(of_peer);
             leg.peer == Peer::WebSocket(moved.from)
-                && user.is_some_and(|u| moved.users.contains(&u))
+                && leg.user().is_some_and(|user| moved.users.contains(&user))
         };
         for id in self.on_connection(moved.from) {
             for party in [Party::Caller, Party::Callee] {
@@ -420,6 +436,7 @@ impl Calls {
             State::Opening => Cause::of(503, "media workers did not answer"),
             State::Calling => Cause::of(408, "no answer"),
             State::Answered | State::Talking => Cause::of(200, "no media path"),
+            State::Left => Cause::of(200, "transferred, and did not hang up"),
             State::Ending if !call.closing.is_empty() => {
                 // The workers do not answer; the callee's INVITE may still be.
                 call.closing.clear();

@@ -26,6 +26,7 @@ mod host_port;
 mod limits;
 mod numbers;
 mod proxies;
+mod refer;
 mod secret;
 mod sip;
 mod target;
@@ -54,6 +55,7 @@ pub use host_port::HostPort;
 pub use limits::LimitsConfig;
 pub use numbers::{NumberForm, NumbersConfig};
 pub use proxies::{ProxiesConfig, ProxyHeader};
+pub use refer::ReferPolicy;
 pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
 pub use target::TargetConfig;
@@ -232,6 +234,8 @@ pub struct CallPolicy {
     pub assert_identity: bool,
     /// How digits of browsers reach it. Default [`Dtmf::Rfc4733`].
     pub dtmf: Dtmf,
+    /// Who carries out transfers. Default [`ReferPolicy::Relay`].
+    pub refer: ReferPolicy,
 }
 
 impl Default for CallPolicy {
@@ -242,6 +246,7 @@ impl Default for CallPolicy {
             pass_headers: Vec::new(),
             assert_identity: true,
             dtmf: Dtmf::default(),
+            refer: ReferPolicy::default(),
         }
     }
 }

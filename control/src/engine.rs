@@ -16,6 +16,7 @@ mod registrations;
 mod routing;
 mod sender;
 mod targets;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -39,6 +39,8 @@ pub const SESSION_EXPIRES_MAX_S: u32 = 86_400;
 pub const SESSION_EXPIRES_DEFAULT_S: u32 = 1800;
 /// REFERs of a call whose numbers are remembered for their NOTIFYs; the oldest makes room.
 pub const REFERS_PER_CALL_MAX: usize = 8;
+/// Time that who has transferred the other side of its call has to hang up; then it gets a BYE.
+pub const REFERRER_LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// Headers that one trunk may pass beside the usual ones.
 pub const PASS_HEADERS_MAX: usize = 32;
 /// Dialogs of one INVITE that are remembered beside the one in use: forks behind a carrier. The

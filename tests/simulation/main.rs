@@ -28,6 +28,7 @@ mod request_failover;
 mod rfc7118;
 mod service_route;
 mod session_timer;
+mod transfer;
 mod transports;
 mod trouble;
 mod update;

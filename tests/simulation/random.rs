@@ -39,9 +39,13 @@ fn no_order_of_messages_and_events_breaks_the_brain() {
         reached.answered += run.answered;
         reached.reinvites += run.reinvites;
         reached.refused += run.refused;
+        reached.transferred += run.transferred;
     }
     // Chaos that never gets anywhere would prove nothing.
-    let enough = reached.answered > 100 && reached.reinvites > 20 && reached.refused > 20;
+    let enough = reached.answered > 100
+        && reached.reinvites > 20
+        && reached.refused > 20
+        && reached.transferred > 10;
     assert!(enough || only.is_some(), "{reached:?}");
 }
 
@@ -52,6 +56,8 @@ struct Reached {
     answered: usize,
     /// Re-INVITEs that reached the other side.
     reinvites: usize,
+    /// Calls that were made of others, by a transfer.
+    transferred: usize,
     /// Calls beyond the limits of the trunk.
     refused: u64,
 }
@@ -82,6 +88,10 @@ impl Chaos {
             0 => narrow,
             _ => narrow.replace("[[trunk]]\n", &format!("[[trunk]]\n{LIMITS}\n")),
         };
+        let narrow = match seed % 3 {
+            0 => narrow,
+            _ => narrow.replace("[[trunk]]\n", "[[trunk]]\nrefer = \"local\"\n"),
+        };
         let mut world = World::with_config(&narrow);
         let browsers = vec![
             (log_in(&mut world, "1001", "secret-one"), "1001"),
@@ -107,7 +117,8 @@ impl Chaos {
             self.step();
             self.sort();
             let usage = self.world.engine.usage();
-            assert!(usage.trunk_calls <= usage.calls);
+            // One that was transferred has both its legs at the trunk.
+            assert!(usage.trunk_calls <= 2 * usage.calls);
             assert!(!self.is_limited || usage.trunk_calls <= TRUNK_CALLS_MAX);
         }
         let reinvite = |(_, request): &&(Peer, Message)| {
@@ -119,10 +130,15 @@ impl Chaos {
             .iter()
             .map(|t| t.refused_by_calls + t.refused_by_rate);
         let refused = refused.sum();
+        let is_transferred = |(_, request): &&(Peer, Message)| {
+            request.method() == Method::Notify && request.body().starts_with(b"SIP/2.0 200")
+        };
+        let transferred = self.received.iter().filter(is_transferred).count();
         let answered = self.finish();
         Reached {
             answered,
             reinvites,
+            transferred,
             refused,
         }
     }
@@ -139,35 +155,56 @@ impl Chaos {
         }
     }
 
-    /// A call that goes as it should, so that what follows finds one.
-    fn talk(&mut self) {
-        let Some((browser, _)) = self.browsers.iter().find(|(_, user)| *user == "alice") else {
-            return;
-        };
-        let browser = *browser;
+    /// A call that goes as it should, so that what follows finds one: the browser, its INVITE, and
+    /// what that was answered with.
+    fn talk(&mut self) -> Option<(Peer, Message, Message)> {
+        let mut browsers = self.browsers.iter();
+        let (browser, _) = *browsers.find(|(_, user)| *user == "alice")?;
         let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
         self.make_new(&mut invite, "WSS x1.invalid");
         self.ask(browser, invite.clone());
         self.sort();
-        let Some((to, onward)) = self.received.last().cloned() else {
-            return;
-        };
-        self.world
-            .receive(to, &answer_to(&onward, 200, "one", Some(CARRIER_ANSWER)));
-        self.sort();
-        let Some((_, accepted)) = self.answered.last().cloned() else {
-            return;
-        };
-        if accepted.header(HeaderName::Contact).is_some() {
-            self.ask(browser, in_dialog(&invite, &accepted, &Method::Ack, 0));
-        }
+        self.answer("one");
+        let (_, accepted) = self.answered.last().cloned()?;
+        accepted.header(HeaderName::Contact)?;
+        self.ask(browser, in_dialog(&invite, &accepted, &Method::Ack, 0));
         self.world.complete_handshakes();
+        Some((browser, invite, accepted))
+    }
+
+    /// Whoever got the last request accepts it.
+    fn answer(&mut self, tag: &str) {
+        let Some((to, request)) = self.received.last().cloned() else {
+            return;
+        };
+        let answer = answer_to(&request, 200, tag, Some(CARRIER_ANSWER));
+        self.world.receive(to, &answer);
+        self.sort();
+    }
+
+    /// A call whose other side is transferred; it may be answered at once.
+    fn transfer(&mut self) {
+        let Some((browser, invite, accepted)) = self.talk() else {
+            return;
+        };
+        let mut refer = in_dialog(&invite, &accepted, &Method::Refer, 1);
+        let refer_to = self.refer_to();
+        refer.push(HeaderName::ReferTo, refer_to);
+        self.number += 1;
+        let via = format!("SIP/2.0/WSS x1.invalid;branch=z9hG4bK{}", self.number);
+        refer.set(HeaderName::Via, via);
+        self.ask(browser, refer);
+        self.sort();
+        if self.below(2) == 0 {
+            self.answer("three");
+        }
     }
 
     fn step(&mut self) {
-        match self.below(16) {
+        match self.below(17) {
             0 => self.call_from_browser(),
-            1 => self.talk(),
+            1 => drop(self.talk()),
+            15 => self.transfer(),
             2 => self.call_from_carrier(),
             3..=6 => self.respond(),
             7 | 8 => self.speak_as_caller(),
@@ -372,7 +409,8 @@ impl Chaos {
             request.set_body("application/sdp", body.into());
         }
         if method == Method::Refer {
-            request.push(HeaderName::ReferTo, "<sip:carol@carrier.test>");
+            let refer_to = self.refer_to();
+            request.push(HeaderName::ReferTo, refer_to);
         }
         if method == Method::Prack {
             let mut answered = self.answered.iter().rev();
@@ -391,6 +429,21 @@ impl Chaos {
             peer
         };
         self.ask(peer, request.clone());
+    }
+
+    /// Whom to transfer somebody to: now and then to who is in another call.
+    fn refer_to(&mut self) -> String {
+        let to = *self.pick(&["carol@carrier.test", "1002@lines.test", "9196@lines.test"]);
+        let answer = self.recent(&self.answered.clone());
+        let dialog = answer.and_then(|(_, answer)| {
+            let (ours, theirs) = (answer.to_tag()?, answer.from_tag()?);
+            let call = answer.call_id();
+            Some(format!("{call}%3Bto-tag%3D{ours}%3Bfrom-tag%3D{theirs}"))
+        });
+        match dialog.filter(|_| self.below(2) == 0) {
+            Some(dialog) => format!("<sip:{to}?Replaces={dialog}>"),
+            None => format!("<sip:{to}>"),
+        }
     }
 
     fn cancel(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::leg::Side;
 use super::setup::{Target, hops_left};
-use super::{CallId, Calls};
+use super::{CallId, Calls, Party};
 use crate::config::Config;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::output::LogLine;
@@ -20,6 +20,22 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    /// The side of a party; one that there is not counts as little as a browser.
+    pub(super) fn side(self, party: Party) -> Side {
+        match party {
+            Party::Caller => self.caller,
+            Party::Callee => self.callee.unwrap_or(Side::Browser),
+        }
+    }
+
+    /// Another one takes the place of this party.
+    pub(super) const fn set(&mut self, party: Party, side: Side) {
+        match party {
+            Party::Caller => self.caller = side,
+            Party::Callee => self.callee = Some(side),
+        }
+    }
+
     /// The trunks that the call uses.
     fn trunks(self) -> impl Iterator<Item = usize> {
         let sides = [Some(self.caller), self.callee].into_iter().flatten();

@@ -50,6 +50,16 @@ impl Alarms {
         }
     }
 
+    /// Two alarms, of different calls, take each other's time.
+    pub(crate) fn exchange(&mut self, one: (CallId, Alarm), other: (CallId, Alarm)) {
+        let (first, second) = (
+            self.times.get(&one).copied(),
+            self.times.get(&other).copied(),
+        );
+        self.set(one.0, one.1, second);
+        self.set(other.0, other.1, first);
+    }
+
     /// Takes back all alarms of a call.
     pub(crate) fn clear(&mut self, id: CallId) {
         for alarm in Alarm::ALL {

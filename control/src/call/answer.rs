@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::dialog::{Dialog, sequence};
+use super::dialog::sequence;
 use super::end::Cause;
 use super::headers;
 use super::join::{connect, note_codec, open_routes, set_route};
@@ -14,9 +14,9 @@ use super::refresh::{raise_interval, timer_policy};
 use super::reliable;
 use super::session_timer::{self, SessionTimer};
 use super::state::State;
+use super::stray::refuse_fork;
 use super::{CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
-use crate::engine::input::Peer;
 use crate::limits::MEDIA_KEYED_WITHIN;
 use crate::sdp::{self, CodecPolicy};
 use crate::sip::digest;
@@ -36,6 +36,9 @@ impl Calls {
             return false;
         };
         let status = response.status().unwrap_or_default();
+        if self.answered_elsewhere(context, now, (Some(id), transaction), response) {
+            return true;
+        }
         if let Some(call) = self.calls.get_mut(&id) {
             if let Some(attempt) = call.attempt() {
                 attempt.heard(status);
@@ -100,7 +103,7 @@ impl Calls {
         };
         call.note_session_id(response);
         let Some(caller) = call.caller.as_ref() else {
-            return;
+            return self.report_progress(context, now, id, status);
         };
         let mut answer = Message::response_to(&call.invite.message, status, None);
         answer.set_to_tag(&caller.dialog.local_tag);
@@ -154,7 +157,7 @@ impl Calls {
                 let reason = format!("callee's answer: {}", refusal.text);
                 return self.end(context, now, id, Cause::of(488, reason));
             }
-        } else if call.answer.is_none() {
+        } else if call.callee.as_ref().is_none_or(|leg| leg.remote.is_none()) {
             return self.end(
                 context,
                 now,
@@ -172,6 +175,9 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        if call.referral.is_some() {
+            return self.join_transferred(context, now, id);
+        }
         if call.reliable.holds_answer() {
             call.reliable.accept_waits = true;
             return;
@@ -266,54 +272,6 @@ impl Calls {
 }
 
 impl Calls {
-    /// A 2xx to an INVITE of a call that is over: its dialog is ended all the same (RFC 3261
-    /// section 13.2.2.4).
-    pub(crate) fn answer_of_no_call(
-        context: &mut Context,
-        now: Instant,
-        peer: Peer,
-        response: &Message,
-    ) {
-        let is_2xx = matches!(response.status(), Some(200..=299));
-        if !is_2xx || response.method() != Method::Invite {
-            return;
-        }
-        let Some(mut dialog) = Dialog::of_response(response) else {
-            return;
-        };
-        let ack = dialog.request_with_sequence(Method::Ack, dialog.local_sequence);
-        context.send_ack(now, peer, ack);
-        let bye = dialog.request(Method::Bye);
-        context.send(now, peer, bye);
-    }
-
-    /// A 2xx of a target that was given up: whoever took the call there is told that it is over.
-    pub(crate) fn stray_answer(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        peer: Peer,
-        response: &Message,
-    ) {
-        let is_2xx = matches!(response.status(), Some(200..=299));
-        let Some(tag) = response.from_tag() else {
-            return;
-        };
-        if !is_2xx || response.method() != Method::Invite || peer.connection().is_some() {
-            return;
-        }
-        let key = (response.call_id().to_owned(), tag.to_owned());
-        let found = self.by_dialog.get(&key).copied();
-        let call = found.and_then(|(id, _)| self.calls.get_mut(&id));
-        let Some(leg) = call.and_then(|call| call.callee.as_mut()) else {
-            return;
-        };
-        let is_other = leg.dialog.remote_tag.as_deref() != response.to_tag();
-        if is_other && leg.dialog.call_id == key.0 && matches!(leg.side, Side::Trunk(_)) {
-            refuse_fork(context, now, leg, peer, response);
-        }
-    }
-
     /// The session interval is too brief for the callee: it is called again, once, with one that
     /// it takes (RFC 4028 section 7.3).
     fn call_again(
@@ -440,25 +398,6 @@ pub(crate) fn grant_timer(
     answer.push(HeaderName::Supported, "timer");
     let policy = timer_policy(context, leg.side, leg.takes_update);
     leg.timer = SessionTimer::grant(request, answer, policy);
-}
-
-/// A second fork answered: it is acknowledged and, once, ended (RFC 3261 section 13.2.2.4).
-fn refuse_fork(context: &mut Context, now: Instant, leg: &mut Leg, peer: Peer, response: &Message) {
-    let Some(tag) = response.to_tag() else { return };
-    let mut fork = leg.fork(tag);
-    fork.dialog.learn_from_response(response);
-    let ack = fork
-        .dialog
-        .request_with_sequence(Method::Ack, leg.invite_sequence);
-    context.send_ack(now, peer, ack);
-    if !fork.is_ended {
-        let bye = fork.dialog.request(Method::Bye);
-        match leg.side {
-            Side::Browser => context.send(now, peer, bye),
-            Side::Trunk(trunk) => context.send_to_trunk(now, trunk, peer, bye, None),
-        };
-    }
-    leg.keep_fork(fork.dialog, true);
 }
 
 /// What a carrier says of its early media (RFC 5009 section 8): true if the caller must not hear

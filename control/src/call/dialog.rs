@@ -7,6 +7,8 @@ use crate::sip::{Contact, HeaderName, Message, Method, NameAddr};
 #[derive(Clone, Debug)]
 pub(crate) struct Dialog {
     pub(crate) call_id: String,
+    /// True if we have made it, and with it the Call-ID.
+    pub(crate) is_ours: bool,
     pub(crate) local_tag: String,
     /// Unknown on the calling side until the first response with a tag.
     pub(crate) remote_tag: Option<String>,
@@ -41,6 +43,7 @@ impl Dialog {
         let from = invite.header(HeaderName::From)?;
         Some(Self {
             call_id: invite.header(HeaderName::CallId)?.to_owned(),
+            is_ours: false,
             local_tag,
             remote_tag: invite.from_tag().map(str::to_owned),
             local: without_tag(invite.header(HeaderName::To)?),
@@ -62,6 +65,7 @@ impl Dialog {
     pub(crate) fn of_response(response: &Message) -> Option<Self> {
         let mut dialog = Self {
             call_id: response.call_id().to_owned(),
+            is_ours: true,
             local_tag: response.from_tag()?.to_owned(),
             remote_tag: None,
             local: without_tag(response.header(HeaderName::From)?),

@@ -7,6 +7,7 @@ use super::answer::{accept, grant_timer};
 use super::end::Cause;
 use super::headers;
 use super::leg::{Leg, Side};
+use super::referred::Wanted;
 use super::state::State;
 use super::{CallId, Calls, Party};
 use crate::engine::context::{Context, Incoming};
@@ -21,6 +22,17 @@ pub(crate) struct Relay {
     call: CallId,
     from: Party,
     pub(super) request: Incoming,
+}
+
+/// What becomes of a request inside a dialog.
+#[derive(Debug)]
+pub(crate) enum InDialog {
+    /// It is answered, or will be.
+    Taken,
+    /// The dialog is none of ours.
+    NotOurs(Incoming),
+    /// A transfer, once it is known where to.
+    Transfer(Box<Wanted>),
 }
 
 impl Calls {
@@ -46,7 +58,7 @@ impl Calls {
         }
         if party == Party::Caller && call.state == State::Answered {
             call.become_state(State::Talking);
-            if call.out_of_step.is_some() {
+            if !call.untold.is_empty() {
                 self.alarms.set(id, Alarm::Reoffer, Some(now));
             }
         }
@@ -70,42 +82,48 @@ impl Calls {
         }
     }
 
-    /// A request inside a dialog. Gives it back if the dialog is none of ours.
+    /// A request inside a dialog.
     pub(crate) fn dialog_request(
         &mut self,
         context: &mut Context,
         now: Instant,
         request: Incoming,
-    ) -> Option<Incoming> {
+    ) -> InDialog {
         let Some((id, party)) = self.find(&request.message) else {
-            return Some(request);
+            return InDialog::NotOurs(request);
         };
         let Some(call) = self.calls.get_mut(&id) else {
-            return Some(request);
+            return InDialog::NotOurs(request);
         };
-        let is_ending = call.state == State::Ending;
+        let state = call.state;
+        let is_gone = call.is_gone(party);
         let Some(leg) = call.leg_mut(party) else {
-            return Some(request);
+            return InDialog::NotOurs(request);
         };
         if !may_speak_for(context, leg, request.peer) {
             context.refuse(now, &request, 403, "request in a dialog of somebody else");
-            return None;
+            return InDialog::Taken;
         }
-        if is_ending && request.method() != Method::Bye {
-            return Some(request);
+        if is_gone || (state == State::Ending && request.method() != Method::Bye) {
+            return InDialog::NotOurs(request);
         }
         if leg.dialog.learn_from_request(&request.message).is_err() {
             // RFC 3261 section 12.2.2: a lower sequence number is answered with 500.
             context.refuse(now, &request, 500, "sequence number out of order");
-            return None;
+            return InDialog::Taken;
         }
         // The user may have come back on another connection.
         self.move_leg(id, party, request.peer);
+        if state == State::Left && !matches!(request.method(), Method::Bye | Method::Options) {
+            context.refuse(now, &request, 480, "the other side was transferred");
+            return InDialog::Taken;
+        }
         match request.method() {
+            Method::Refer => return self.refer(context, now, id, party, request),
             Method::Bye => self.hung_up(context, now, id, party, &request),
             Method::Invite | Method::Update => self.reoffer(context, now, id, party, request),
             Method::Prack => self.provisional_acknowledged(context, now, id, party, request),
-            Method::Info | Method::Message | Method::Refer | Method::Notify => {
+            Method::Info | Method::Message | Method::Notify => {
                 self.relay(context, now, id, party, request);
             }
             Method::Options => {
@@ -119,7 +137,7 @@ impl Calls {
             | Method::Publish
             | Method::Other(_) => context.refuse(now, &request, 405, "method not taken in a call"),
         }
-        None
+        InDialog::Taken
     }
 
     /// A response to a request that was passed on. False if it is none of those.
@@ -194,6 +212,10 @@ impl Calls {
     ) {
         let response = context.response(&bye.message, 200);
         context.respond(now, bye.transaction, response);
+        let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_ref());
+        if transfer.is_some_and(|transfer| transfer.by == party) {
+            return self.referrer_left(context, now, (id, party));
+        }
         let text = match party {
             Party::Caller => "caller hung up",
             Party::Callee => "callee hung up",
@@ -205,7 +227,7 @@ impl Calls {
     }
 
     /// INFO, MESSAGE, REFER and NOTIFY pass, and their answers come back.
-    fn relay(
+    pub(super) fn relay(
         &mut self,
         context: &mut Context,
         now: Instant,
@@ -225,6 +247,9 @@ impl Calls {
             let response = context.response(&request.message, 200);
             return context.respond(now, request.transaction, response);
         };
+        if call.is_gone(party.other()) {
+            return context.refuse(now, &request, 480, "the other side has hung up");
+        }
         if leg.dialog.remote_tag.is_none() {
             return context.refuse(now, &request, 500, "no dialog with the other side yet");
         }

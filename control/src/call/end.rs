@@ -55,7 +55,7 @@ impl Calls {
             .get(&id)
             .is_some_and(|call| call.invite.transaction != transaction)
         {
-            return self.withdraw_reoffer(context, now, id, cancel);
+            return self.withdraw_reoffer(context, now, id, 487, cancel);
         }
         let reason = cancel.and_then(|cancel| cancel.header(HeaderName::Reason));
         let mut cause = Cause::of(487, "caller cancelled");
@@ -83,8 +83,15 @@ impl Calls {
         if call.state == State::Ending {
             return;
         }
+        if call.transfer.is_some() {
+            self.abandon_transfer(context, now, id);
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         cause.status = status_for_caller(call, &cause);
         call.become_state(State::Ending);
+        let referral = call.referral.take();
         self.leave_trunks(now, id, cause.status);
         self.answer_pending(context, now, id);
         let Some(call) = self.calls.get_mut(&id) else {
@@ -93,15 +100,24 @@ impl Calls {
         end_caller(context, now, call, &cause);
         end_callee(context, now, call, &cause);
         close_flows(context, call);
+        let status = cause.status;
         call.cause = Some(cause);
         self.set_deadline(id, Some(now + FLOWS_CLOSE_WITHIN));
         self.finish_if_done(context, now, id);
+        if let Some(referral) = referral {
+            self.transfer_failed(context, now, (id, referral), status);
+        }
     }
 
     /// Requests within the dialogs that still wait for an answer get one (RFC 3261 section
     /// 15.1.2).
     fn answer_pending(&mut self, context: &mut Context, now: Instant, id: CallId) {
-        self.withdraw_reoffer(context, now, id, None);
+        self.withdraw_reoffer(context, now, id, 487, None);
+        self.refuse_relays(context, now, id);
+    }
+
+    /// Requests that were passed on find no answer any more.
+    pub(super) fn refuse_relays(&mut self, context: &mut Context, now: Instant, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };

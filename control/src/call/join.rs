@@ -50,7 +50,7 @@ pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> R
         call.answer = Some(text);
     } else if known != call.codec {
         // The caller has had its answer, with another codec: it is asked again after its ACK.
-        call.out_of_step = Some(Party::Callee);
+        call.untold.insert(Party::Callee);
     }
     Ok(())
 }
@@ -109,13 +109,20 @@ pub(super) fn plan_for(
     leg: &Leg,
     offer: &sdp::RemoteDescription,
 ) -> Result<OfferPlan, Refusal> {
-    let mut policy: CodecPolicy = policy(context, leg.side);
-    let codec = call.codec.as_deref();
-    if let Some(codec) = codec.and_then(|codec| codec.split('/').next()) {
-        policy.audio = vec![codec.to_owned()];
-    }
+    let policy = in_codec(policy(context, leg.side), call.codec.as_deref());
     let plan = sdp::plan_offer(offer, leg.side.profile(), &policy)?;
     Ok(leg.sdp.settle(plan))
+}
+
+/// Of what a policy allows, the codec that is in use alone; with nothing in common no codec.
+pub(super) fn in_codec(policy: CodecPolicy, codec: Option<&str>) -> CodecPolicy {
+    match codec.and_then(|codec| codec.split('/').next()) {
+        Some(codec) => CodecPolicy {
+            audio: vec![codec.to_owned()],
+            ..policy
+        },
+        None => policy,
+    }
 }
 
 /// The browser's ICE user fragment, from its answer to our offer.

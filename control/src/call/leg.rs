@@ -9,6 +9,7 @@ use super::digit_info::DigitInfos;
 use super::digits::dtmf;
 use super::session_timer::SessionTimer;
 use crate::config::Dtmf;
+use crate::edge::address_of_record;
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
 use crate::engine::input::Peer;
 use crate::limits::FORKS_PER_CALL_MAX;
@@ -186,6 +187,12 @@ impl Leg {
         }
     }
 
+    /// Whose it is, as `user@domain`, if the peer is a browser.
+    pub(crate) fn user(&self) -> Option<String> {
+        let of_peer = || address_of_record(&self.dialog.remote);
+        self.user.clone().or_else(of_peer)
+    }
+
     /// The flow that carries a medium.
     pub(crate) fn flow(&self, media: Media) -> FlowId {
         match (media, &self.video) {
@@ -288,6 +295,14 @@ impl Leg {
             context.goodbyes.push(transaction);
         }
         self.invite = Invite::Over;
+    }
+
+    /// What the peer sends goes nowhere.
+    pub(crate) fn clear_routes(&self, context: &mut Context) {
+        for media in [Media::Audio, Media::Video] {
+            let flow = self.flow(media);
+            self.command(context, Command::ClearRoute { flow, media });
+        }
     }
 
     /// Asks the worker for something.

@@ -53,9 +53,12 @@ impl Calls {
                 }
             }
             HandshakeEvent::Failed { flow, reason } => {
-                let Some((id, _)) = self.leg_of(flow) else {
+                let Some((id, party)) = self.leg_of(flow) else {
                     return;
                 };
+                if self.calls.get(&id).is_some_and(|call| call.is_gone(party)) {
+                    return;
+                }
                 let cause = Cause::of(488, format!("DTLS: {reason}"));
                 self.end(context, now, id, cause);
             }
@@ -95,7 +98,7 @@ impl Calls {
 
 /// A browser always is: it sends consent checks even on hold. A trunk is unless it said otherwise.
 fn should_be_heard(call: &Call, party: Party, flow: FlowId) -> bool {
-    let Some(leg) = call.leg(party) else {
+    let Some(leg) = call.leg(party).filter(|_| !call.is_gone(party)) else {
         return false;
     };
     match leg.side {

@@ -110,6 +110,7 @@ pub(super) fn callee_dialog(
     }
     Dialog {
         call_id: context.keyed("call-id", &names),
+        is_ours: true,
         local_tag: context.keyed("from-tag", &names),
         remote_tag: None,
         local,

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::dialog::sequence;
+use super::exchange::Place;
 use super::leg::Side;
 use super::outgoing::plain_address;
 use super::setup::Target;
@@ -38,6 +39,21 @@ pub(crate) struct Replaced {
 }
 
 impl Calls {
+    /// The leg here of the dialog that a `Replaces` within Refer-To names: the tags are taken in
+    /// either order, as JsSIP writes those of its incoming calls the other way round.
+    pub(super) fn find_named(&self, value: &str) -> Option<Place> {
+        let call_id = value.split(';').next()?.trim();
+        let tag = |name| header_param(value, name).filter(|tag| !tag.is_empty());
+        let (to_tag, from_tag) = (tag("to-tag")?, tag("from-tag")?);
+        let is_it = |ours: &str, theirs: &str| {
+            let key = (call_id.to_owned(), ours.to_owned());
+            let place = *self.by_dialog.get(&key)?;
+            let leg = self.calls.get(&place.0)?.leg(place.1)?;
+            (leg.dialog.remote_tag.as_deref() == Some(theirs)).then_some(place)
+        };
+        is_it(to_tag, from_tag).or_else(|| is_it(from_tag, to_tag))
+    }
+
     /// Finds the dialog that a `Replaces` of a peer names.
     pub(super) fn find_replaced(&self, value: &str) -> Option<Replaced> {
         let call_id = value.split(';').next()?.trim();
@@ -221,7 +237,7 @@ impl Call {
 
 /// Writes the number of who is to be called as the side writes it that is to call: it is dialled
 /// there as a call from here would be.
-fn name_number(context: &Context, (from, to): (Side, Side), uri: &mut Uri) {
+pub(super) fn name_number(context: &Context, (from, to): (Side, Side), uri: &mut Uri) {
     let numbers = |index: usize| context.config.trunks.get(index).map(|trunk| &trunk.numbers);
     match (from, to) {
         (Side::Browser, Side::Trunk(index)) => {

@@ -26,6 +26,13 @@ pub(crate) struct Refresh {
     is_answered: bool,
 }
 
+impl Refresh {
+    /// Its leg is that of another call now.
+    pub(super) const fn moved(&mut self, call: CallId, to: Party) {
+        (self.call, self.to) = (call, to);
+    }
+}
+
 /// What we want of the timers of a leg. A browser that cannot be sent UPDATE is not refreshed by
 /// us: a re-INVITE would make it offer and answer again for nothing.
 pub(crate) fn timer_policy(context: &Context, side: Side, takes_update: bool) -> TimerPolicy {
@@ -251,7 +258,7 @@ impl Calls {
                 after = Duration::ZERO;
             }
             (422, Some(min_s)) if raise_interval(leg, min_s) => after = Duration::ZERO,
-            (491, _) => after = glare_delay(context, to),
+            (491, _) => after = glare_delay(context, leg),
             // The peer may be back before the session expires.
             _ => {}
         }
@@ -275,11 +282,12 @@ pub(crate) fn raise_interval(leg: &mut Leg, min_s: u32) -> bool {
 
 /// How long to wait after a 491 (RFC 3261 section 14.1), in steps of 10 ms: who made the Call-ID
 /// waits 2.1 to 4 s, the other one up to 2 s.
-pub(crate) fn glare_delay(context: &mut Context, to: Party) -> Duration {
+pub(crate) fn glare_delay(context: &mut Context, leg: &Leg) -> Duration {
     let random = u64::from(context.random.u32());
-    let ms = match to {
-        Party::Callee => 2100 + 10 * (random % 191),
-        Party::Caller => 10 * (random % 201),
+    let ms = if leg.dialog.is_ours {
+        2100 + 10 * (random % 191)
+    } else {
+        10 * (random % 201)
     };
     Duration::from_millis(ms)
 }

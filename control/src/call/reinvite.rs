@@ -52,6 +52,13 @@ pub(crate) struct Reinvite {
     before: Option<Box<LegSdp>>,
 }
 
+impl Reinvite {
+    /// Its leg is that of another call now.
+    pub(super) const fn moved(&mut self, call: CallId, to: Party) {
+        (self.call, self.to) = (call, to);
+    }
+}
+
 impl Calls {
     /// Passes an offer on to the other side.
     #[expect(clippy::too_many_arguments, reason = "one exchange is made of these")]
@@ -92,7 +99,7 @@ impl Calls {
         }) else {
             return;
         };
-        if self.refreshes_by_invite(id, to) {
+        if self.refreshes_by_invite(id, to) || self.reinvites(id, to) {
             let soon = now + Duration::from_secs(1);
             return self.alarms.set(id, Alarm::Reoffer, Some(soon));
         }
@@ -130,10 +137,17 @@ impl Calls {
         self.by_reinvite.insert(transaction, reinvite);
     }
 
+    /// Has a re-INVITE of ours on this leg no final answer yet (RFC 3261 section 14.1)?
+    fn reinvites(&self, id: CallId, party: Party) -> bool {
+        let leg = self.calls.get(&id).and_then(|call| call.leg(party));
+        leg.and_then(|leg| self.by_reinvite.get(&leg.reinvite?))
+            .is_some_and(|sent| sent.before.is_some())
+    }
+
     /// The other side does not know yet what this one has said: it is told as soon as it can be.
     pub(super) fn step_out(&mut self, now: Instant, id: CallId, from: Party) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.out_of_step = Some(from);
+            call.untold.insert(from);
             self.alarms.set(id, Alarm::Reoffer, Some(now));
         }
     }
@@ -147,10 +161,12 @@ impl Calls {
             self.send_reoffer(context, now, id);
             return;
         }
-        let Some(from) = call.out_of_step.filter(|_| call.state == State::Talking) else {
+        if call.state != State::Talking {
+            return;
+        }
+        let Some(from) = call.untold.pop_first() else {
             return;
         };
-        call.out_of_step = None;
         let plan = offer_for(context, call, from.other()).ok().flatten();
         let offer = call.leg(from).and_then(|leg| leg.remote.clone());
         if let (Some(plan), Some(offer)) = (plan, offer) {
@@ -159,12 +175,16 @@ impl Calls {
     }
 
     /// The offer that is under way, taken out if it is that of this transaction of ours.
-    fn take_reoffer(&mut self, id: CallId, of: impl FnOnce(&Reoffer) -> bool) -> Option<Reoffer> {
+    fn take_reoffer(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        of: impl FnOnce(&Reoffer) -> bool,
+    ) -> Option<Reoffer> {
         let call = self.calls.get_mut(&id)?;
         let reoffer = call.reoffer.take_if(|reoffer| of(reoffer))?;
-        if call.out_of_step.is_none() {
-            self.alarms.set(id, Alarm::Reoffer, None);
-        }
+        let next = (!call.untold.is_empty()).then_some(now);
+        self.alarms.set(id, Alarm::Reoffer, next);
         if let Some(request) = &reoffer.request {
             self.by_server_invite.remove(&request.transaction);
         }
@@ -178,13 +198,14 @@ impl Calls {
         context: &mut Context,
         now: Instant,
         id: CallId,
+        status: u16,
         cancel: Option<&Message>,
     ) {
-        let Some(reoffer) = self.take_reoffer(id, |_| true) else {
+        let Some(reoffer) = self.take_reoffer(now, id, |_| true) else {
             return;
         };
         if let Some(request) = &reoffer.request {
-            context.refuse(now, request, 487, "the change was withdrawn");
+            context.refuse(now, request, status, "the change was withdrawn");
         }
         let reason = cancel.and_then(|cancel| cancel.header(HeaderName::Reason));
         if let Some(transaction) = reoffer.transaction {
@@ -215,7 +236,7 @@ impl Calls {
         let is_first = sent.before.take().is_some();
         let (id, to, sequence) = (sent.call, sent.to, sent.sequence);
         let is_its = |reoffer: &Reoffer| reoffer.transaction == Some(transaction);
-        let reoffer = self.take_reoffer(id, is_its);
+        let reoffer = self.take_reoffer(now, id, is_its);
         let Some(call) = self.calls.get_mut(&id) else {
             return true;
         };
@@ -237,6 +258,7 @@ impl Calls {
         let from = reoffer.from;
         match changed(context, call, &reoffer, response) {
             Ok(text) => {
+                call.is_mute = false;
                 if let (Some(leg), Some(request)) = (call.leg_mut(from), &reoffer.request) {
                     let mut answer = accept(context, leg, &request.message, text);
                     answer.remove(HeaderName::RecordRoute);
@@ -284,11 +306,14 @@ impl Calls {
             && reoffer.attempts < OFFER_ATTEMPTS_MAX
         {
             reoffer.transaction = None;
-            let at = now + glare_delay(context, to);
-            self.alarms.set(id, Alarm::Reoffer, Some(at));
+            if let Some(leg) = call.leg(to) {
+                let at = now + glare_delay(context, leg);
+                self.alarms.set(id, Alarm::Reoffer, Some(at));
+            }
             return true;
         }
-        let reoffer = self.take_reoffer(id, is_its);
+        let reoffer = self.take_reoffer(now, id, is_its);
+        let is_vital = reoffer.is_some() && self.calls.get(&id).is_some_and(|call| call.is_mute);
         if let Some(request) = reoffer.and_then(|reoffer| reoffer.request) {
             let shown = match status {
                 // What would send the peer elsewhere, or ask for credentials that fit nothing.
@@ -299,6 +324,10 @@ impl Calls {
         }
         if matches!(status, 408 | 481) {
             let cause = Cause::of(200, "the other side has no such call");
+            self.end(context, now, id, cause);
+        } else if is_vital {
+            let mut cause = Cause::of(200, "the codec of the new party is not taken");
+            cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
             self.end(context, now, id, cause);
         }
         true

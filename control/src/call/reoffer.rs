@@ -214,7 +214,9 @@ fn too_early(call: &Call, party: Party, method: &Method, is_busy: bool) -> Optio
         (None, State::Calling) if *method != Method::Invite && is_settled(call, party) => {
             return None;
         }
-        (None, State::Opening | State::Calling | State::Ending) => party == Party::Caller,
+        (None, State::Opening | State::Calling | State::Left | State::Ending) => {
+            party == Party::Caller
+        }
     };
     Some(if own { 500 } else { 491 })
 }
@@ -266,7 +268,7 @@ fn handle(
     let changes = change.direction_changed || change.media_added || change.media_removed;
     match others {
         // No browser takes an offer before the call is answered: it hears of it afterwards.
-        Some(answer) if !changes || call.state == State::Calling => {
+        Some(answer) if !changes || call.state == State::Calling || call.is_gone(party.other()) => {
             sdp::plan_answer(offer, &plan, answer).map(Handling::Answer)
         }
         _ => Ok(Handling::PassOn(plan)),
@@ -287,8 +289,8 @@ fn answer(
         adopt(context, leg, offer.clone());
     }
     let other_must_know = change.direction_changed || change.media_removed;
-    if other_must_know {
-        call.out_of_step = Some(party);
+    if other_must_know && !call.is_gone(party.other()) {
+        call.untold.insert(party);
     }
     if other_must_know || change.codecs_changed {
         let joined = rejoin(context, call, party);

@@ -1,6 +1,7 @@
 //! Session-ID (RFC 7989): one pair of identifiers that names a call on both of its legs, whatever
 //! their Call-IDs.
 
+use super::Party;
 use crate::sip::header::header_param;
 use crate::sip::{HeaderName, Message};
 
@@ -48,6 +49,22 @@ impl SessionIds {
             NIL
         };
         format!("{};remote={remote}", self.caller)
+    }
+
+    /// That of one side, for the messages of its own.
+    pub(crate) fn of(&self, party: Party) -> &str {
+        match party {
+            Party::Caller => &self.caller,
+            Party::Callee => &self.callee,
+        }
+    }
+
+    /// Somebody else is on this side now.
+    pub(crate) fn replace(&mut self, party: Party, id: String) {
+        match party {
+            Party::Caller => self.caller = id,
+            Party::Callee => self.callee = id,
+        }
     }
 
     /// For the log: the caller's.

@@ -1,33 +1,27 @@
 //! From the caller's INVITE to ours: read the offer, plan the media, open the flows, call.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use bytes::Bytes;
-use dataplane::link::{Command, FlowId, RefuseReason};
+use dataplane::link::{FlowId, RefuseReason};
 
 use super::admit::{Counted, check_invite, refuse_invite};
+use super::begin::{NewCall, began, name_session};
 use super::dialog::Dialog;
 use super::digits::dtmf;
 use super::end::Cause;
-use super::flows::{
-    connect_remote, flows_needed, has_video, plan_flows, remote_fragment, replace_flow,
-};
+use super::flows::{flows_needed, has_video, plan_flows, remote_fragment, replace_flow};
 use super::leg::{Invite, Leg, Side};
 use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
 use super::refresh::takes_interval;
-use super::reliable::Reliable;
-use super::session_id::SessionIds;
 use super::state::State;
-use super::{Call, CallId, Calls};
+use super::{CallId, Calls};
 use crate::config::Dtmf;
 use crate::engine::context::{Context, Incoming};
-use crate::engine::output::{CallBegan, LogLine};
 use crate::limits::{
     CALLS_MAX, CALLS_PER_CONNECTION_MAX, FLOWS_OPEN_WITHIN, PORT_ATTEMPTS_MAX, RINGING_TIME_MAX,
 };
-use crate::media::handshake::HandshakeCommand;
-use crate::media::plan::{MediaPlanner, NoRoom};
+use crate::media::plan::NoRoom;
 use crate::sdp::{self, CodecPolicy, OfferPlan, Refusal, RemoteDescription};
 use crate::sip::{HeaderName, Message};
 use crate::trunk::{self, Attempt};
@@ -108,7 +102,12 @@ impl Calls {
     }
 
     /// Is a call with the same names under way? Its dialog with the callee would be taken over.
-    fn is_under_way(&self, context: &Context, invite: &Message, target: &Target) -> bool {
+    pub(super) fn is_under_way(
+        &self,
+        context: &Context,
+        invite: &Message,
+        target: &Target,
+    ) -> bool {
         let Target::Leg(outgoing) = target else {
             return false;
         };
@@ -161,74 +160,31 @@ impl Calls {
                 Some(Leg::new(context, to.side, to.peer, dialog, flows))
             }
         };
-        let id = self.fresh_id();
         let counted = Counted {
             caller,
             callee: outgoing.as_ref().map(|to| to.side),
         };
-        self.enter_trunks(now, &invite.message, counted);
-        let reliable = Reliable::of(&invite.message);
-        let session_ids = name_session(context, &invite.message, &mut caller_leg, callee.as_mut());
+        let session_ids = name_session(
+            context,
+            &invite.message,
+            Some(&mut caller_leg),
+            callee.as_mut(),
+        );
         let log = began(context, &caller_leg, callee.as_ref(), &session_ids);
-        context.log(LogLine::CallBegan(log.clone()));
-        let call = Call {
-            id,
-            state: State::Opening,
-            began_at: now,
-            answered_at: None,
-            log,
+        let new = NewCall {
             invite,
             caller: Some(caller_leg),
             callee,
-            counted,
             outgoing,
             offer,
             plan,
-            answer: None,
-            codec: None,
-            opening: BTreeSet::new(),
-            closing: BTreeSet::new(),
-            totals: BTreeMap::new(),
-            port_attempts: 0,
-            refused: None,
-            onward: None,
-            callee_invite: None,
-            reoffer: None,
-            out_of_step: None,
             is_late,
-            reliable,
-            routes: Vec::new(),
-            early_media_off: false,
+            counted,
             session_ids,
-            refers: Vec::new(),
-            relays: BTreeSet::new(),
-            cause: None,
-            deadline: None,
+            log,
+            referral: None,
         };
-        self.insert(call);
-        self.open_flows(context, id);
-        Ok(id)
-    }
-
-    fn open_flows(&mut self, context: &mut Context, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let mut opening = BTreeSet::new();
-        for (_, leg) in call.legs() {
-            for planned in leg.flows() {
-                opening.insert(planned.flow);
-                leg.command(context, Command::OpenFlow(MediaPlanner::open(planned)));
-            }
-            if leg.side == Side::Browser {
-                let flow = leg.audio.flow;
-                context.handshake(HandshakeCommand::Open { flow });
-            }
-        }
-        call.opening = opening;
-        if let Some(caller) = &call.caller {
-            connect_remote(context, caller);
-        }
+        Ok(self.begin(context, now, new))
     }
 
     /// A worker could not open a flow; another port may do.
@@ -404,7 +360,7 @@ pub(crate) fn read_offer(
 }
 
 /// What the target of a call is offered; nothing for the echo line, which only answers.
-fn plan_offer(
+pub(super) fn plan_offer(
     context: &Context,
     offer: &RemoteDescription,
     target: &Target,
@@ -425,52 +381,4 @@ pub(crate) fn policy(context: &Context, side: Side) -> CodecPolicy {
         Side::Trunk(index) => context.config.trunks.get(index),
     };
     trunk.map_or_else(CodecPolicy::browser, trunk::codec_policy)
-}
-
-/// The identifiers of a new call. Those that we make are functions of its INVITE: a second attempt
-/// with credentials has the same ones (RFC 7989 section 6).
-fn name_session(
-    context: &Context,
-    invite: &Message,
-    caller: &mut Leg,
-    callee: Option<&mut Leg>,
-) -> SessionIds {
-    let names = [invite.call_id(), invite.from_tag().unwrap_or_default()];
-    let spare = |purpose: &str| {
-        let (low, high) = (format!("{purpose} low"), format!("{purpose} high"));
-        let text = context.keyed(&low, &names) + &context.keyed(&high, &names);
-        let text = text.get(..32).unwrap_or_default();
-        u128::from_str_radix(text, 16).unwrap_or_default()
-    };
-    let ids = SessionIds::new(
-        invite,
-        [spare("session-id caller"), spare("session-id callee")],
-    );
-    caller.dialog.session_id = Some(ids.to_caller());
-    if let Some(leg) = callee {
-        leg.dialog.session_id = Some(ids.to_callee());
-    }
-    ids
-}
-
-fn began(context: &Context, caller: &Leg, callee: Option<&Leg>, ids: &SessionIds) -> CallBegan {
-    let sides = (caller.side, callee.map(|leg| leg.side));
-    let (direction, trunk) = match sides {
-        (_, None) => ("browser→echo", None),
-        (Side::Browser, Some(Side::Browser)) => ("browser→browser", None),
-        (Side::Browser, Some(Side::Trunk(trunk))) => ("browser→trunk", Some(trunk)),
-        (Side::Trunk(trunk), Some(Side::Browser)) => ("trunk→browser", Some(trunk)),
-        (Side::Trunk(trunk), Some(Side::Trunk(_))) => ("trunk→trunk", Some(trunk)),
-    };
-    CallBegan {
-        session_id: ids.of_call().to_owned(),
-        call_id_a: caller.dialog.call_id.clone(),
-        call_id_b: callee
-            .map(|leg| leg.dialog.call_id.clone())
-            .unwrap_or_default(),
-        direction,
-        trunk: trunk
-            .and_then(|index| context.config.trunks.get(index))
-            .map(|t| t.name.clone()),
-    }
 }

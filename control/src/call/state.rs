@@ -11,6 +11,8 @@ pub(crate) enum State {
     Answered,
     /// The caller's ACK arrived.
     Talking,
+    /// One side is in another call now; the other one, which wanted that, is to hang up.
+    Left,
     /// One side hung up or something failed; flows are being closed.
     Ending,
 }
@@ -18,11 +20,12 @@ pub(crate) enum State {
 impl State {
     /// Every state, in order of a call's life.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Opening,
         Self::Calling,
         Self::Answered,
         Self::Talking,
+        Self::Left,
         Self::Ending,
     ];
 
@@ -33,7 +36,8 @@ impl State {
             Self::Opening => matches!(next, Self::Calling | Self::Answered | Self::Ending),
             Self::Calling => matches!(next, Self::Answered | Self::Ending),
             Self::Answered => matches!(next, Self::Talking | Self::Ending),
-            Self::Talking => matches!(next, Self::Ending),
+            Self::Talking => matches!(next, Self::Left | Self::Ending),
+            Self::Left => matches!(next, Self::Ending),
             Self::Ending => false,
         }
     }
@@ -55,7 +59,8 @@ mod tests {
             "Opening -> [Calling, Answered, Ending]\n\
              Calling -> [Answered, Ending]\n\
              Answered -> [Talking, Ending]\n\
-             Talking -> [Ending]\n\
+             Talking -> [Left, Ending]\n\
+             Left -> [Ending]\n\
              Ending -> []\n"
         );
     }

@@ -373,5 +373,6 @@ fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {
         .collect();
     writeln!(out, "pass_headers = {pass:?}")?;
     writeln!(out, "assert_identity = {}", policy.assert_identity)?;
-    writeln!(out, "dtmf = \"{}\"", policy.dtmf)
+    writeln!(out, "dtmf = \"{}\"", policy.dtmf)?;
+    writeln!(out, "refer = \"{}\"", policy.refer)
 }

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::dtmf::Dtmf;
 use super::numbers::NumbersFile;
+use super::refer::ReferPolicy;
 use super::{
     ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
 };
@@ -181,6 +182,7 @@ pub(super) struct Trunk {
     #[serde(default = "yes")]
     pub(super) assert_identity: bool,
     pub(super) dtmf: Option<Dtmf>,
+    pub(super) refer: Option<ReferPolicy>,
     pub(super) calls_max: At<usize>,
     pub(super) calls_per_second: At<u32>,
     pub(super) numbers: Option<NumbersFile>,

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::Engine;
 use super::context::Incoming;
 use super::input::Peer;
-use crate::call::Calls;
 use crate::sip::Message;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId, TransactionEvent};
 
@@ -114,7 +113,8 @@ impl Engine {
             )
             || self.edge.response(context, now, transaction, response);
         if !is_known {
-            Calls::answer_of_no_call(context, now, peer, response);
+            let of = (transaction, peer);
+            self.calls.answer_of_no_call(context, now, of, response);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Engine;
 use super::context::{Context, Incoming};
 use super::input::{ConnectionId, Peer};
-use super::routing::{NO_TARGET, NoRoute};
+use super::routing::{NO_TARGET, NoRoute, Proof};
 use crate::call::leg::Side;
 use crate::call::outgoing::OutgoingInvite;
 use crate::call::setup::Target;
@@ -111,7 +111,7 @@ impl Engine {
         connection: ConnectionId,
         request: &Incoming,
     ) -> Result<Option<Onward>, NoRoute> {
-        let target = self.route_from_browser(now, connection, request)?;
+        let target = self.route_from_browser(now, connection, request, Proof::Asked)?;
         match target {
             None => Ok(None),
             Some(Target::Echo) => {

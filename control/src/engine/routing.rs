@@ -6,6 +6,7 @@ use super::Engine;
 use super::context::Incoming;
 use super::input::{ConnectionId, Peer};
 use super::proxy::allowed_routes;
+use crate::call::dialog_requests::InDialog;
 use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
 use crate::call::setup::Target;
@@ -25,6 +26,15 @@ pub(super) type NoRoute = (u16, &'static str);
 /// All targets have asked for a pause, or there is none.
 pub(super) const NO_TARGET: NoRoute = (503, "no target of the trunk takes requests");
 
+/// Whether a browser has to prove whose its request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// By its registration, or by its password.
+    Asked,
+    /// It is in a call by the same name.
+    Given,
+}
+
 impl Engine {
     /// A new request.
     pub(super) fn request(&mut self, now: Instant, request: Incoming) {
@@ -33,9 +43,10 @@ impl Engine {
         };
         let request = if request.message.to_tag().is_some() {
             match self.calls.dialog_request(&mut self.context, now, request) {
-                None => return,
-                Some(request) if !belongs_to_calls(&request.method()) => request,
-                Some(request) => {
+                InDialog::Taken => return,
+                InDialog::Transfer(wanted) => return self.transfer(now, &wanted),
+                InDialog::NotOurs(request) if !belongs_to_calls(&request.method()) => request,
+                InDialog::NotOurs(request) => {
                     return self.context.refuse(now, &request, 481, "no such dialog");
                 }
             }
@@ -119,7 +130,7 @@ impl Engine {
     }
 
     fn invite_from_browser(&mut self, now: Instant, connection: ConnectionId, request: Incoming) {
-        match self.route_from_browser(now, connection, &request) {
+        match self.route_from_browser(now, connection, &request, Proof::Asked) {
             Ok(Some(target)) => {
                 let sender = self.sender(now, connection, &request.message);
                 let user = sender
@@ -181,6 +192,7 @@ impl Engine {
         now: Instant,
         connection: ConnectionId,
         request: &Incoming,
+        proof: Proof,
     ) -> Result<Option<Target>, NoRoute> {
         let message = &request.message;
         let given = Routes::from_browser(&self.context, &self.edge.tokens, message);
@@ -214,7 +226,8 @@ impl Engine {
         }
         let routes = allowed_routes(given, &[])?;
         let number = sender.uri.user_decoded().unwrap_or_default();
-        if !self.lines.prove(&mut self.context, now, request, &number) {
+        let context = &mut self.context;
+        if proof == Proof::Asked && !self.lines.prove(context, now, request, &number) {
             return Ok(None);
         }
         let caller = Caller {

@@ -86,6 +86,15 @@ impl MediaPlanner {
             .ok_or(NoRoom)
     }
 
+    /// Tells whether a worker has room for so many flows of each kind.
+    #[must_use]
+    pub fn has_room(&self, worker: u16, browser_flows: usize, trunk_flows: usize) -> bool {
+        self.workers.get(usize::from(worker)).is_some_and(|plan| {
+            plan.slots.free_count() >= browser_flows + trunk_flows
+                && plan.ports.free_count() >= trunk_flows
+        })
+    }
+
     /// Plans a browser flow on a worker.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub(super) fn policy(trunk: &file::Trunk, source: &Source<'_>) -> Result<CallPol
         pass_headers: pass_headers(trunk, source)?,
         assert_identity: trunk.assert_identity,
         dtmf: trunk.dtmf.unwrap_or_default(),
+        refer: trunk.refer.unwrap_or_default(),
     })
 }
 
@@ -129,7 +130,7 @@ fn session_timers(trunk: &file::Trunk, source: &Source<'_>) -> Result<(u32, u32)
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{CallPolicy, Config, Dtmf};
+    use crate::config::{CallPolicy, Config, Dtmf, ReferPolicy};
     use crate::sip::HeaderName;
 
     fn check(keys: &str) -> Result<CallPolicy, String> {
@@ -185,5 +186,13 @@ mod tests {
         assert_eq!(check("dtmf = \"relay\"").expect("valid").dtmf, Dtmf::Relay);
         assert_eq!(check("dtmf = \"info\"").expect("valid").dtmf, Dtmf::Info);
         assert!(check("dtmf = \"inband\"").is_err());
+    }
+
+    #[test]
+    fn d5_refer_passes_unless_said_otherwise() {
+        assert_eq!(check("").expect("valid").refer, ReferPolicy::Relay);
+        let local = check("refer = \"local\"").expect("valid");
+        assert_eq!(local.refer, ReferPolicy::Local);
+        assert!(check("refer = \"never\"").is_err());
     }
 }
