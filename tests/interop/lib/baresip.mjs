@@ -21,6 +21,7 @@ const MODULES = [
   'module_app ctrl_tcp.so',
 ];
 
+// Of the first one of a network; each has its own.
 const CONTROL_PORT = 4444;
 
 // Its module sndfile has 128 bytes for the path of a recording, and cuts what is longer.
@@ -144,11 +145,13 @@ class Telephone {
 /**
  * Starts the telephone; `toneHz` is what it says all the time.
  * @param {{user?: string, answer?: 'auto' | 'manual' | 'early', toneHz?: number, codecs?: string,
- *   address?: string, port?: number, password?: string}} options With a password it registers.
+ *   address?: string, port?: number, controlPort?: number, password?: string}} options With a
+ *   password it registers; a second one in a network needs a `controlPort` of its own.
  */
 export async function baresip(scope, namespace, options = {}) {
   const { user = '2000', answer = 'auto', toneHz = 1000, codecs = 'PCMU,PCMA' } = options;
   const { address = ADDRESS.carrier, port = ENDPOINTS[2000], password } = options;
+  const { controlPort = CONTROL_PORT } = options;
   const name = `baresip-${user}`;
   const directory = join(scope.directory, name);
   const recordings = join(directory, 'recordings');
@@ -166,7 +169,7 @@ export async function baresip(scope, namespace, options = {}) {
     `audio_source aufile,${tone}`,
     'audio_alert aubridge,nowhere',
     `snd_path ${recordings}`,
-    `ctrl_tcp_listen 127.0.0.1:${CONTROL_PORT}`,
+    `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
     'module_path /usr/lib/baresip/modules',
     ...MODULES,
   ];
@@ -191,7 +194,7 @@ export async function baresip(scope, namespace, options = {}) {
   });
   scope.defer(() => child.stop());
   await child.waitForLine(/baresip is ready/);
-  const control = await forward(scope, namespace, '127.0.0.1', CONTROL_PORT);
+  const control = await forward(scope, namespace, '127.0.0.1', controlPort);
   const socket = control.connect();
   scope.defer(() => socket.destroy());
   const telephone = new Telephone(child, socket, recordings);

@@ -66,5 +66,22 @@ globalThis.sipjs = {
     await Promise.all(senders.map((sender) => sender.replaceTrack(null)));
   },
 
+  /**
+   * Transfers the other side to an address; resolves with the status lines that it is told of, the
+   * last of which is final.
+   */
+  refer: (destination) =>
+    new Promise((resolve, reject) => {
+      const told = [];
+      const onNotify = async (notification) => {
+        await notification.accept();
+        told.push(notification.request.body.split('\r\n')[0]);
+        if (!/^SIP\/2\.0 1/.test(told.at(-1))) resolve(told);
+      };
+      const onReject = ({ message }) => reject(new Error(`REFER: ${message.statusCode}`));
+      const target = UserAgent.makeURI(destination);
+      session.refer(target, { onNotify, requestDelegate: { onReject } }).catch(reject);
+    }),
+
   bye: () => session.bye(),
 };
