@@ -303,8 +303,11 @@ fn call_sips(keys: &str, carrier: Peer) -> Option<[Message; 2]> {
     let message = from_browser(Method::Message, "sips:bob@carrier.test", 1);
     world.receive(browser, &message);
     if world.sent.iter().all(|(peer, _)| *peer != carrier) {
-        world.expect_status(browser, 480);
-        world.expect_status(browser, 480);
+        for _ in 0..2 {
+            let refused = world.expect_status(browser, 480);
+            let warning = refused.header(HeaderName::Warning);
+            assert_eq!(warning, Some("380 ringway.invalid \"SIPS Not Allowed\""));
+        }
         return None;
     }
     let invite = world.expect_request(carrier, &Method::Invite);

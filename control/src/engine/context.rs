@@ -296,7 +296,7 @@ impl Context {
         self.log(line);
     }
 
-    /// Refuses a session description, with a Warning that says why (RFC 3261 section 20.43).
+    /// Refuses a request, mostly for its session description, with a Warning that says why (RFC 3261 section 20.43).
     pub(crate) fn refuse_offer(&mut self, now: Instant, request: &Incoming, refusal: &Refusal) {
         let mut response = self.response(&request.message, refusal.status);
         response.push(HeaderName::Warning, refusal.warning(BROWSER_SIDE_HOST));

@@ -43,7 +43,7 @@ impl Engine {
         match self.way_from_browser(now, connection, &request) {
             Ok(Some(onward)) => self.edge.relay(&mut self.context, now, request, onward),
             Ok(None) => {}
-            Err((status, reason)) => self.context.refuse(now, &request, status, reason),
+            Err(no_route) => self.refuse_route(now, &request, no_route),
         }
     }
 

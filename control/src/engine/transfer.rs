@@ -21,10 +21,7 @@ impl Engine {
                 let context = &mut self.context;
                 self.calls.transfer(context, now, wanted, invite, target);
             }
-            Err((status, reason)) => {
-                let context = &mut self.context;
-                context.refuse(now, &wanted.request, status, reason);
-            }
+            Err(no_route) => self.refuse_route(now, &wanted.request, no_route),
         }
     }
 
