@@ -487,3 +487,41 @@ fn c10_a_bye_that_overtakes_the_answer_is_a_480_to_the_caller() {
     world.expect_request(trunk(), &Method::Bye);
     world.expect_silence(browser);
 }
+
+#[test]
+fn c3_the_t1_of_a_trunk_holds_for_what_it_is_answered() {
+    let keys = "[[trunk]]\nt1_ms = 1000\n";
+    let mut world = World::with_config(&CONFIG.replace("[[trunk]]\n", keys));
+    let invite = carrier_invite("sip:1001@198.51.100.1:5060", CARRIER_OFFER);
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    world.expect_status(trunk(), 480);
+    // Timer G is T1 at first.
+    world.advance(Duration::from_millis(999));
+    world.expect_silence(trunk());
+    world.advance(Duration::from_millis(1));
+    world.expect_status(trunk(), 480);
+
+    let browser = log_in(&mut world, "1001", "secret-one");
+    let mut invite = carrier_invite("sip:1001@198.51.100.1:5060", CARRIER_OFFER);
+    invite.set(HeaderName::CallId, "carrier-call-2");
+    let via = "SIP/2.0/UDP 198.51.100.20:5060;branch=z9hG4bKcarrier2;rport";
+    invite.set(HeaderName::Via, via);
+    world.sent.clear();
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    let onward = world.expect_request(browser, &Method::Invite);
+    let answer = answer_to(&onward, 200, "alice1", Some(BROWSER_ANSWER));
+    world.receive(browser, &answer);
+    world.expect_status(trunk(), 200);
+    world.advance(Duration::from_millis(999));
+    let of_call = |world: &World| {
+        let is_it = |(peer, message): &&(Peer, Message)| {
+            *peer == trunk() && message.call_id() == "carrier-call-2"
+        };
+        world.sent.iter().filter(is_it).count()
+    };
+    assert_eq!(of_call(&world), 0);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(of_call(&world), 1);
+}

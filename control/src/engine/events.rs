@@ -17,6 +17,11 @@ impl Engine {
                 peer,
                 message,
             } => {
+                let trunk = context.trunks.of_peer(peer);
+                let trunk = trunk.and_then(|index| context.config.trunks.get(index));
+                if let Some(timers) = trunk.map(|trunk| trunk.timers) {
+                    context.transactions.set_timers(transaction, timers);
+                }
                 self.request(
                     now,
                     Incoming {

@@ -298,6 +298,7 @@ enum ClientMachine {
 #[derive(Debug)]
 struct Server {
     machine: ServerMachine,
+    timers: TimerConfig,
     key: ServerKey,
     /// The To tag of the latest response that had one.
     to_tag: Option<String>,

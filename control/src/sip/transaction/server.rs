@@ -4,7 +4,7 @@ use super::server_invite::AckMeaning;
 use super::{
     Bytes, DialogKey, Either, HeaderName, Instant, MergeKey, Message, Method, Peer, Server,
     ServerInvite, ServerInviteTimeout, ServerKey, ServerMachine, ServerOther, ServerTransactionId,
-    TABLE_FULL_RETRY_AFTER_S, TransactionEvent, Transactions, key,
+    TABLE_FULL_RETRY_AFTER_S, TimerConfig, TransactionEvent, Transactions, key,
 };
 
 impl Transactions {
@@ -26,8 +26,8 @@ impl Transactions {
         };
         let bytes = message.to_bytes();
         let is_sent = match &mut server.machine {
-            ServerMachine::Invite(machine) => machine.respond(now, &self.config, status, &bytes),
-            ServerMachine::Other(machine) => machine.respond(now, &self.config, status, &bytes),
+            ServerMachine::Invite(machine) => machine.respond(now, &server.timers, status, &bytes),
+            ServerMachine::Other(machine) => machine.respond(now, &server.timers, status, &bytes),
         };
         if !is_sent {
             return false;
@@ -45,6 +45,14 @@ impl Transactions {
         self.transmit(reply_to, Some(bytes));
         self.finish_server_step(transaction);
         true
+    }
+
+    /// Sets the base values of a request's timers, if they are not those of the table: before its
+    /// final response.
+    pub fn set_timers(&mut self, transaction: ServerTransactionId, timers: TimerConfig) {
+        if let Some(server) = self.servers.get_mut(&transaction) {
+            server.timers = timers;
+        }
     }
 
     /// Ends a request other than INVITE without an answer: its sender has given up by now (RFC
@@ -102,7 +110,7 @@ impl Transactions {
         };
         let reply_to = server.reply_to;
         let (again, missing) = match &mut server.machine {
-            ServerMachine::Invite(machine) => machine.handle_timeout(now, &self.config),
+            ServerMachine::Invite(machine) => machine.handle_timeout(now, &server.timers),
             ServerMachine::Other(machine) => {
                 machine.handle_timeout(now);
                 (None, None)
@@ -189,7 +197,7 @@ impl Transactions {
             && let Some(server) = self.servers.get_mut(&id)
             && let ServerMachine::Invite(machine) = &mut server.machine
         {
-            meaning = machine.handle_ack(now, &self.config);
+            meaning = machine.handle_ack(now, &server.timers);
             self.finish_server_step(id);
         }
         match meaning {
@@ -249,6 +257,7 @@ impl Transactions {
         }
         let server = Server {
             machine,
+            timers: self.config,
             key,
             to_tag: None,
             merge,
