@@ -12,7 +12,8 @@ use tests::world::{CONFIG, World, text};
 use crate::calls::talk;
 use crate::peers::{
     BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
-    carrier_invite, in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
+    carrier_invite, carrier_talks_with, in_dialog, in_dialog_of_callee, log_in,
+    register_at_carrier, trunk,
 };
 
 const RELAY: &str = "application/dtmf-relay";
@@ -312,28 +313,21 @@ fn d8_telephone_events_of_a_browser_become_info_in_order_one_at_a_time() {
 #[test]
 fn d8_a_carrier_s_call_has_events_with_the_browser_and_info_with_the_carrier() {
     let mut world = world_with_dtmf("info");
-    let browser = log_in(&mut world, "1001", "secret-one");
     let offer = without_events(CARRIER_OFFER);
     assert!(!offer.contains("telephone-event"));
-    let invite = carrier_invite("sip:1001@198.51.100.1:5060", &offer);
-    world.receive(trunk(), &invite);
-    world.expect_status(trunk(), 100);
-    let onward = world.expect_request(browser, &Method::Invite);
-    let offered = text(&onward);
-    let line = offered
-        .lines()
-        .find(|line| line.ends_with("telephone-event/8000"));
-    let number = line.and_then(|line| line.split([':', ' ']).nth(1)).unwrap();
-    let answer = BROWSER_ANSWER.replace("101", number);
-    world.receive(browser, &answer_to(&onward, 200, "alice1", Some(&answer)));
-    world.expect_request(browser, &Method::Ack);
-    let accepted = world.expect_status(trunk(), 200);
-    assert!(
-        !text(&accepted).contains("telephone-event"),
-        "{}",
-        text(&accepted)
-    );
-    world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let number_of = |onward: &Message| {
+        let offered = text(onward);
+        let mut lines = offered.lines();
+        let line = lines.find(|line| line.ends_with("telephone-event/8000"));
+        line.and_then(|line| line.split([':', ' ']).nth(1))
+            .unwrap()
+            .to_owned()
+    };
+    let answer = |onward: &Message| BROWSER_ANSWER.replace("101", &number_of(onward));
+    let call = carrier_talks_with(&mut world, &offer, answer);
+    let accepted = text(&call.accepted);
+    assert!(!accepted.contains("telephone-event"), "{accepted}");
+    let number = number_of(&call.onward);
     let number: u8 = number.parse().unwrap();
     assert_eq!(ended_types(&world, world.handshake_flows()[0]), [number]);
     hear(&mut world, 0, 100);

@@ -170,3 +170,42 @@ pub(crate) fn in_dialog_of_callee(invite: &Message, tag: &str, method: &Method) 
     request.push(HeaderName::CSeq, format!("100 {method}"));
     request
 }
+
+/// A call of the carrier at a line.
+pub(crate) struct CarrierCall {
+    pub(crate) browser: Peer,
+    /// The carrier's INVITE, ours to the browser, and our 200 to the carrier.
+    pub(crate) invite: Message,
+    pub(crate) onward: Message,
+    pub(crate) accepted: Message,
+}
+
+/// The carrier calls line 1001, which answers with the tag `alice1`.
+pub(crate) fn carrier_talks(world: &mut World) -> CarrierCall {
+    carrier_talks_with(world, CARRIER_OFFER, |_| BROWSER_ANSWER.to_owned())
+}
+
+/// The same, with descriptions of its own.
+pub(crate) fn carrier_talks_with(
+    world: &mut World,
+    offer: &str,
+    answer: impl FnOnce(&Message) -> String,
+) -> CarrierCall {
+    let browser = log_in(world, "1001", "secret-one");
+    let invite = carrier_invite("sip:1001@198.51.100.1:5060", offer);
+    world.receive(trunk(), &invite);
+    world.expect_status(trunk(), 100);
+    let onward = world.expect_request(browser, &Method::Invite);
+    let answer = answer_to(&onward, 200, "alice1", Some(&answer(&onward)));
+    world.receive(browser, &answer);
+    world.expect_request(browser, &Method::Ack);
+    let accepted = world.expect_status(trunk(), 200);
+    world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    world.complete_handshakes();
+    CarrierCall {
+        browser,
+        invite,
+        onward,
+        accepted,
+    }
+}

@@ -6,8 +6,8 @@ use tests::world::{World, text};
 
 use crate::calls::talk;
 use crate::peers::{
-    BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
-    carrier_invite, in_dialog, in_dialog_of_callee, log_in, trunk,
+    BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite,
+    carrier_talks, in_dialog, in_dialog_of_callee, trunk,
 };
 
 /// Another call of the same browser to the carrier.
@@ -198,23 +198,11 @@ fn d5_a_refer_of_the_carrier_reaches_the_browser() {
 }
 
 /// A carrier's call at a line; the browser, and what names its dialog at the carrier.
-fn carrier_talks(world: &mut World) -> (Peer, Message, String) {
-    let browser = log_in(world, "1001", "secret-one");
-    let invite = carrier_invite("sip:1001@198.51.100.1:5060", CARRIER_OFFER);
-    world.receive(trunk(), &invite);
-    world.expect_status(trunk(), 100);
-    let onward = world.expect_request(browser, &Method::Invite);
-    world.receive(
-        browser,
-        &answer_to(&onward, 200, "alice1", Some(BROWSER_ANSWER)),
-    );
-    world.expect_request(browser, &Method::Ack);
-    let accepted = world.expect_status(trunk(), 200);
-    world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
-    world.complete_handshakes();
-    let ours = accepted.to_tag().unwrap();
+fn replaceable(world: &mut World) -> (Peer, Message, String) {
+    let call = carrier_talks(world);
+    let ours = call.accepted.to_tag().unwrap();
     let replaces = format!("carrier-call-1;to-tag={ours};from-tag=bob1");
-    (browser, onward, replaces)
+    (call.browser, call.onward, replaces)
 }
 
 fn replacing(replaces: &str) -> Message {
@@ -232,7 +220,7 @@ fn replacing(replaces: &str) -> Message {
 #[test]
 fn d5_an_invite_of_the_carrier_that_replaces_names_the_browser_s_dialog() {
     let mut world = World::new();
-    let (browser, onward, replaces) = carrier_talks(&mut world);
+    let (browser, onward, replaces) = replaceable(&mut world);
     world.receive(trunk(), &replacing(&replaces));
     world.expect_status(trunk(), 100);
     let second = world.expect_request(browser, &Method::Invite);
@@ -248,7 +236,7 @@ fn d5_an_invite_of_the_carrier_that_replaces_names_the_browser_s_dialog() {
 #[test]
 fn d5_an_invite_that_replaces_nothing_is_a_481_and_what_is_no_longer_early_a_486() {
     let mut world = World::new();
-    let (browser, _, replaces) = carrier_talks(&mut world);
+    let (browser, _, replaces) = replaceable(&mut world);
     world.receive(trunk(), &replacing("carrier-call-1;to-tag=x;from-tag=bob1"));
     world.expect_status(trunk(), 100);
     world.expect_status(trunk(), 481);

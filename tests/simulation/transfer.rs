@@ -9,8 +9,8 @@ use tests::world::{CONFIG, World, text};
 
 use crate::calls::talk;
 use crate::peers::{
-    BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
-    carrier_invite, in_dialog, in_dialog_of_callee, log_in, trunk,
+    BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CarrierCall, answer_to, browser_invite,
+    carrier_talks, in_dialog, in_dialog_of_callee, log_in, trunk,
 };
 
 /// A call between a browser and the carrier's Bob.
@@ -650,26 +650,15 @@ fn d5_a_browser_that_may_not_call_may_not_transfer() {
     }
 }
 
-/// The carrier's Bob has called line 1001.
-fn bob_talks() -> (World, Peer, Message, Message, Message) {
-    let mut world = world_with("");
-    let browser = log_in(&mut world, "1001", "secret-one");
-    let invite = carrier_invite("sip:1001@198.51.100.1:5060", CARRIER_OFFER);
-    world.receive(trunk(), &invite);
-    world.expect_status(trunk(), 100);
-    let onward = world.expect_request(browser, &Method::Invite);
-    let answer = answer_to(&onward, 200, "alice1", Some(BROWSER_ANSWER));
-    world.receive(browser, &answer);
-    world.expect_request(browser, &Method::Ack);
-    let accepted = world.expect_status(trunk(), 200);
-    world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
-    world.complete_handshakes();
-    (world, browser, invite, onward, accepted)
-}
-
 #[test]
 fn d5_a_carrier_s_refer_is_carried_out_by_the_right_of_the_browser() {
-    let (mut world, browser, invite, onward, accepted) = bob_talks();
+    let mut world = world_with("");
+    let CarrierCall {
+        browser,
+        invite,
+        onward,
+        accepted,
+    } = carrier_talks(&mut world);
     let mut refer = in_dialog(&invite, &accepted, &Method::Refer, 1);
     refer.push(HeaderName::ReferTo, "<sip:carol@carrier.test>");
     world.receive(trunk(), &refer);
@@ -709,6 +698,50 @@ fn d5_a_carrier_s_refer_is_carried_out_by_the_right_of_the_browser() {
     world.expect_status(browser, 200);
     let bye = world.expect_request(trunk(), &Method::Bye);
     assert_eq!(bye.call_id(), carol.call_id());
+}
+
+#[test]
+fn d5_a_re_invite_waits_for_the_end_of_one_that_was_withdrawn() {
+    let mut talk = alice_talks();
+    let hold = |talk: &mut Talk, n, direction: &str| {
+        let mut hold = talk.request(&Method::Invite, n);
+        hold.push(HeaderName::Contact, "<sip:alicex@x1.invalid;transport=ws>");
+        let offer = BROWSER_OFFER.replace("a=sendrecv", direction);
+        hold.set_body("application/sdp", offer.into());
+        talk.world.receive(talk.browser, &hold);
+        talk.world.expect_status(talk.browser, 100);
+        talk.world.expect_request(trunk(), &Method::Invite)
+    };
+    let held = hold(&mut talk, 1, "a=sendonly");
+    let recvonly = CARRIER_ANSWER.replace("a=ptime:20", "a=recvonly");
+    let answer = answer_to(&held, 200, "bob1", Some(&recvonly));
+    talk.world.receive(trunk(), &answer);
+    talk.world.expect_request(trunk(), &Method::Ack);
+    let accepted = talk.world.expect_status(talk.browser, 200);
+    let ack = in_dialog(&talk.invite, &accepted, &Method::Ack, 1);
+    talk.world.receive(talk.browser, &ack);
+    let refer = talk.refer("<sip:carol@carrier.test>", 2);
+    talk.world.receive(talk.browser, &refer);
+    talk.world.expect_status(talk.browser, 202);
+    talk.world.expect_request(talk.browser, &Method::Notify);
+    let carol = talk.world.expect_request(trunk(), &Method::Invite);
+    let resumed = hold(&mut talk, 3, "a=sendrecv");
+    talk.world
+        .receive(trunk(), &answer_to(&resumed, 100, "bob1", None));
+    let answer = answer_to(&carol, 200, "carol1", Some(&carol_answers()));
+    talk.world.receive(trunk(), &answer);
+    talk.world.expect_request(trunk(), &Method::Ack);
+    let cancel = talk.world.expect_request(trunk(), &Method::Cancel);
+    talk.world
+        .receive(trunk(), &answer_to(&cancel, 200, "bob1", None));
+    talk.world.advance(Duration::from_secs(5));
+    talk.world.expect_silence(trunk());
+    talk.world
+        .receive(trunk(), &answer_to(&resumed, 487, "bob1", None));
+    talk.world.expect_request(trunk(), &Method::Ack);
+    talk.world.advance(Duration::from_secs(1));
+    let again = talk.world.expect_request(trunk(), &Method::Invite);
+    assert_eq!(again.call_id(), talk.onward.call_id());
 }
 
 /// Another call of the browser, to the carrier's Carol.
