@@ -198,10 +198,10 @@ impl Context {
             .send_again(now, challenged, request, &via, large)
     }
 
-    /// Where the next request of a dialog with a trunk goes, whose next hop this URI is. One that wants
-    /// TCP (RFC 3263 section 4.1) gets it at an address of the trunk that may be spoken to so. A connection that the carrier opened
-    /// cannot be opened again once it is gone: then to the target that its Contact names, or to the
-    /// best one.
+    /// Where the next request of a dialog with a trunk goes, whose next hop this URI is. One that
+    /// wants TCP (RFC 3263 section 4.1) gets it at an address of the trunk that may be spoken to
+    /// so. A connection that the carrier opened cannot be opened again once it is gone: then to the
+    /// target that the URI names, or to the best one.
     pub(crate) fn way_to_trunk(
         &self,
         now: Instant,
