@@ -227,6 +227,24 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_replaces_all_of_the_binding() {
+        let now = start();
+        let seconds = |count| now + Duration::from_secs(count);
+        let mut bindings = Bindings::default();
+        bindings.insert(now, "t".to_owned(), binding(1, seconds(60)));
+        let mut refreshed = binding(1, seconds(120));
+        refreshed.trunk = 1;
+        assert_eq!(bindings.insert(now, "t".to_owned(), refreshed), None);
+        let asks = |trunk| {
+            let found = bindings.of_user(seconds(90), ConnectionId(1), trunk, "alice@carrier.test");
+            found.is_some()
+        };
+        assert!(asks(1) && !asks(0));
+        assert_eq!(bindings.by_token.len(), 1);
+        assert_eq!(bindings.tokens_by_connection.len(), 1);
+    }
+
+    #[test]
     fn only_the_connection_that_registered_is_registered() {
         let now = start();
         let until = now + Duration::from_secs(60);

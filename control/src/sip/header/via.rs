@@ -108,7 +108,9 @@ pub(in crate::sip) struct Parts<'v> {
 impl<'v> Parts<'v> {
     /// The topmost value of a message that has been parsed.
     pub(in crate::sip) fn top(message: &'v Message) -> Option<Self> {
-        Self::split(message.values(HeaderName::Via).next()?)
+        let parts = Self::split(message.values(HeaderName::Via).next()?)?;
+        // Only a message that is refused can have another one: nothing in it is relied on.
+        (parts.version == "2.0").then_some(parts)
     }
 
     /// Returns a parameter; `Some("")` for a flag.
