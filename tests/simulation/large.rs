@@ -275,31 +275,3 @@ fn c16_silence_over_tcp_counts_against_the_target() {
     world.receive(browser, &large_message(1, 10));
     world.expect_request(Peer::Udp(second), &Method::Message);
 }
-
-#[test]
-fn c16_a_route_that_wants_tcp_gets_it_at_the_addresses_of_the_trunk_alone() {
-    for (route, keys, is_tcp) in [
-        ("<sip:198.51.100.20;transport=tcp;lr>", KEY, true),
-        ("<sip:198.51.100.20;transport=udp;lr>", KEY, false),
-        // Where no TCP may be spoken, and where nothing goes at all.
-        ("<sip:198.51.100.20;transport=tcp;lr>", "", false),
-        ("<sip:203.0.113.9;transport=tcp;lr>", KEY, false),
-    ] {
-        let (mut world, browser) = registered(keys);
-        let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
-        world.receive(browser, &invite);
-        world.expect_status(browser, 100);
-        let onward = world.expect_request(trunk(), &Method::Invite);
-        let mut answer = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
-        answer.push(HeaderName::RecordRoute, route);
-        world.receive(trunk(), &answer);
-        let to = if is_tcp { over_tcp() } else { trunk() };
-        let ack = world.expect_request(to, &Method::Ack);
-        assert_eq!(ack.header(HeaderName::Route), Some(route));
-        let accepted = world.expect_status(browser, 200);
-        world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
-        world.receive(browser, &in_dialog(&invite, &accepted, &Method::Bye, 1));
-        let bye = world.expect_request(to, &Method::Bye);
-        assert_eq!(via(&bye).starts_with("SIP/2.0/TCP "), is_tcp);
-    }
-}

@@ -129,16 +129,6 @@ impl Dialog {
         Ok(())
     }
 
-    /// The URI of who gets our requests first (RFC 3261 section 8.1.2): the topmost Route, else the
-    /// peer's Contact.
-    pub(crate) fn next_hop(&self) -> String {
-        let route = self
-            .route_set
-            .first()
-            .and_then(|route| NameAddr::parse(route));
-        route.map_or_else(|| self.remote_target.clone(), |route| route.uri.to_string())
-    }
-
     /// A request in this dialog, with the next sequence number.
     pub(crate) fn request(&mut self, method: Method) -> Message {
         self.local_sequence += self.stride;

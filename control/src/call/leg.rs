@@ -257,8 +257,8 @@ impl Leg {
         match self.side {
             Side::Browser => context.send_within(now, self.peer, request, within),
             Side::Trunk(trunk) => {
-                let next = self.dialog.next_hop();
-                self.peer = context.way_to_trunk(now, trunk, self.peer, &next);
+                let target = &self.dialog.remote_target;
+                self.peer = context.way_to_trunk(now, trunk, self.peer, target);
                 context.send_to_trunk(now, trunk, self.peer, request, within)
             }
         }
@@ -281,13 +281,7 @@ impl Leg {
             ack.copy_from(sent, HeaderName::Authorization);
             ack.copy_from(sent, HeaderName::ProxyAuthorization);
         }
-        let peer = match self.side {
-            Side::Browser => self.peer,
-            Side::Trunk(trunk) => {
-                context.way_to_trunk(now, trunk, self.peer, &self.dialog.next_hop())
-            }
-        };
-        context.send_ack(now, peer, ack);
+        context.send_ack(now, self.peer, ack);
     }
 
     /// Sends BYE, with a Reason if there is one (RFC 3326).

@@ -198,42 +198,29 @@ impl Context {
             .send_again(now, challenged, request, &via, large)
     }
 
-    /// Where the next request of a dialog with a trunk goes, whose next hop this URI is. One that
-    /// wants TCP (RFC 3263 section 4.1) gets it at an address of the trunk that may be spoken to
-    /// so. A connection that the carrier opened cannot be opened again once it is gone: then to the
-    /// target that the URI names, or to the best one.
+    /// Where the next request of a dialog with a trunk goes. A connection that the carrier opened
+    /// cannot be opened again once it is gone: then to the target that its Contact names, or to the
+    /// best one.
     pub(crate) fn way_to_trunk(
         &self,
         now: Instant,
         trunk: usize,
         peer: Peer,
-        next_hop: &str,
+        remote_target: &str,
     ) -> Peer {
         let can_be_reached =
             |peer: Peer| self.streams.contains(&peer) || self.trunks.server_of(peer).is_some();
-        let uri = Uri::parse(next_hop);
-        let wants_tcp = uri.as_ref().and_then(|uri| uri.params.get("transport"));
-        let wants_tcp = wants_tcp.is_some_and(|value| value.eq_ignore_ascii_case("tcp"));
-        let is_for_tcp = wants_tcp && matches!(peer, Peer::Udp(_));
-        if !is_for_tcp && (!peer.is_stream() || can_be_reached(peer)) {
+        if !peer.is_stream() || can_be_reached(peer) {
             return peer;
         }
         let transport = peer.on_trunk_side().map_or(Transport::Tcp, |(t, _)| t);
-        let transport = if is_for_tcp {
-            Transport::Tcp
-        } else {
-            transport
-        };
-        let named = uri.and_then(|uri| {
+        let named = Uri::parse(remote_target).and_then(|uri| {
             let address = uri.host.trim_matches(['[', ']']).parse().ok()?;
             let port = uri.port.unwrap_or(transport.default_port());
             Some(Peer::of_trunk(transport, SocketAddr::new(address, port)))
         });
         let named = named.filter(|named| can_be_reached(*named));
-        let best = || {
-            let best = self.trunks.best(now, trunk, next_hop);
-            best.filter(|_| !is_for_tcp)
-        };
+        let best = || self.trunks.best(now, trunk, remote_target);
         named.or_else(best).unwrap_or(peer)
     }
 
