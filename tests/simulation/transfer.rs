@@ -10,7 +10,7 @@ use tests::world::{CONFIG, World, text};
 use crate::calls::talk;
 use crate::peers::{
     BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CarrierCall, answer_to, browser_invite,
-    carrier_talks, in_dialog, in_dialog_of_callee, log_in, trunk,
+    carrier_talks, in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
 };
 
 /// A call between a browser and the carrier's Bob.
@@ -910,4 +910,89 @@ fn d5_a_call_that_is_not_answered_cannot_be_joined_yet() {
     let refer = talk.refer(&refer_to, 1);
     talk.world.receive(talk.browser, &refer);
     talk.world.expect_status(talk.browser, 491);
+}
+
+/// As RFC 3325 section 9.3 and RFC 3323 section 4.2 have it.
+#[test]
+fn d5_who_called_hidden_is_not_named_to_the_new_party() {
+    let mut world = world_with("");
+    let browser = register_at_carrier(&mut world, "alice");
+    let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+    invite.push(HeaderName::Privacy, "id");
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    let answer = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
+    world.receive(trunk(), &answer);
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    world.complete_handshakes();
+    let mut talk = Talk {
+        world,
+        browser,
+        invite,
+        accepted,
+        onward,
+    };
+    let carol = talk.transfer("<sip:carol@carrier.test>", trunk());
+    let from = carol.header(HeaderName::From).unwrap();
+    assert!(from.contains("anonymous.invalid"), "{from}");
+    assert_eq!(carol.header(HeaderName::ReferredBy), None);
+    assert_eq!(carol.header(HeaderName::Privacy), Some("id"));
+}
+
+/// RFC 3891 section 3.
+#[test]
+fn d5_a_call_that_is_answered_is_not_replaced_where_only_an_early_one_may_be() {
+    let mut talk = alice_talks();
+    let (second, _, accepted) = consult(&mut talk, &carol_answers());
+    let tags = (accepted.to_tag().unwrap(), second.from_tag().unwrap());
+    let refer_to = replacing(second.call_id(), tags.0, tags.1).replace('>', "%3Bearly-only>");
+    let refer = talk.refer(&refer_to, 1);
+    talk.world.receive(talk.browser, &refer);
+    talk.world.expect_status(talk.browser, 486);
+    assert_eq!(talk.world.engine.calls(), 2);
+}
+
+#[test]
+fn d5_calls_are_joined_before_the_browser_s_keys_are_there() {
+    let mut talk = alice_talks();
+    let invite = browser_invite("alice", "carrier.test", "carol", BROWSER_OFFER);
+    let (world, browser) = (&mut talk.world, talk.browser);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    let answer = answer_to(&onward, 200, "carol1", Some(&carol_answers()));
+    world.receive(trunk(), &answer);
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let tags = (accepted.to_tag().unwrap(), invite.from_tag().unwrap());
+    let refer = talk.refer(&replacing(invite.call_id(), tags.0, tags.1), 1);
+    talk.world.receive(talk.browser, &refer);
+    talk.world.expect_status(talk.browser, 202);
+    let bye = talk.world.expect_request(talk.browser, &Method::Bye);
+    talk.world
+        .receive(talk.browser, &answer_to(&bye, 200, "x", None));
+    talk.told_last("SIP/2.0 200 OK\r\n");
+    talk.hang_up(2);
+    // Both of those that talk have all they need: nobody waits for keys any more.
+    talk.world.advance(Duration::from_secs(31));
+    talk.world.expect_silence(trunk());
+    assert_eq!(talk.world.engine.calls(), 1);
+}
+
+#[test]
+fn d5_a_new_party_offers_nothing_before_there_is_somebody_to_answer() {
+    let mut talk = alice_talks();
+    let carol = talk.transfer("<sip:carol@carrier.test>", trunk());
+    let early = answer_to(&carol, 183, "carol1", Some(&carol_answers()));
+    talk.world.receive(trunk(), &early);
+    talk.told("SIP/2.0 183 Session Progress\r\n", "active;expires=185");
+    let mut update = in_dialog_of_callee(&carol, "carol1", &Method::Update);
+    update.push(HeaderName::Contact, "<sip:carol@198.51.100.9:5060>");
+    update.set_body("application/sdp", carol_answers().into());
+    talk.world.receive(trunk(), &update);
+    talk.world.expect_status(trunk(), 491);
 }

@@ -13,6 +13,7 @@ use super::state::State;
 use super::transfer::freed;
 use super::{Call, Calls};
 use crate::engine::context::Context;
+use crate::limits::MEDIA_KEYED_WITHIN;
 use crate::sdp;
 
 impl Calls {
@@ -56,6 +57,11 @@ impl Calls {
         }
         if other.state != State::Talking || other.transfer.is_some() {
             return Err((491, "the call to be joined is not answered"));
+        }
+        // RFC 3891 section 3: it is answered.
+        let mut flags = wanted.replaces.iter().flat_map(|value| value.split(';'));
+        if flags.any(|flag| flag.trim().eq_ignore_ascii_case("early-only")) {
+            return Err((486, "the call to be joined is answered"));
         }
         let legs = (call.leg(wanted.by.other()), other.leg(place.1.other()));
         let (kept, met) = legs
@@ -104,6 +110,9 @@ impl Calls {
         };
         call.session_ids.replace(place.1, name);
         let known = call.codec.clone();
+        // It may have waited for the keys of the leg that has gone, or not have waited.
+        let keyed = call.legs().all(|(_, leg)| leg.keyed);
+        self.set_deadline(place.0, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
         self.meet(context, place, before.as_deref());
         self.meet(context, (place.0, place.1.other()), known.as_deref());
         self.join_legs(context, now, place.0);

@@ -58,6 +58,8 @@ pub(crate) struct Leg {
     pub(crate) peer: Peer,
     /// Whose it is, as `user@domain`, where the peer is a browser that calls: its From may hide it.
     pub(crate) user: Option<String>,
+    /// Its caller asked that nobody be told who it is (RFC 3323, 3325).
+    pub(crate) hides: bool,
     pub(crate) dialog: Dialog,
     pub(crate) invite: Invite,
     pub(crate) sdp: LegSdp,
@@ -126,6 +128,7 @@ impl Leg {
             side,
             peer,
             user: None,
+            hides: false,
             dialog,
             invite: Invite::None,
             sdp,

@@ -94,8 +94,9 @@ impl Calls {
         invite.push(HeaderName::To, format!("<{target}>"));
         invite.push(HeaderName::CallId, refer.call_id());
         invite.push(HeaderName::CSeq, "1 INVITE");
-        let referrer = NameAddr::parse(&referrer.dialog.remote);
-        if let Some(address) = referrer.filter(|address| !is_anonymous(&address.uri)) {
+        let address = NameAddr::parse(&referrer.dialog.remote);
+        let is_shown = |address: &NameAddr| !referrer.hides && !is_anonymous(&address.uri);
+        if let Some(address) = address.filter(is_shown) {
             if refer.header(HeaderName::ReferredBy).is_some() {
                 pass_referred_by(refer, &mut invite);
             } else {
@@ -185,7 +186,7 @@ fn read(
 /// Says who calls: the browser, as it was let into the call. One that hides goes on hiding.
 fn name_caller(leg: &Leg, tag: &str, invite: &mut Message) -> Option<()> {
     let address = NameAddr::parse(&leg.dialog.remote)?;
-    let hides = is_anonymous(&address.uri);
+    let hides = leg.hides || is_anonymous(&address.uri);
     let shown = match hides {
         true => ANONYMOUS.to_owned(),
         false => plain_address(&address, None),

@@ -207,6 +207,10 @@ fn take_late_answer(
 /// RFC 3261 section 14.2, RFC 3311 section 5.2: one exchange at a time. The status that says so:
 /// 500 where the peer itself has one under way, 491 where we have.
 fn too_early(call: &Call, party: Party, method: &Method, is_busy: bool) -> Option<u16> {
+    if call.referral.is_some() {
+        // The caller is yet to come: there is nobody who could take an offer.
+        return Some(491);
+    }
     let own = match (&call.reoffer, call.state) {
         (Some(reoffer), _) => reoffer.is_of(party),
         (None, State::Talking | State::Answered) => return is_busy.then_some(491),

@@ -17,6 +17,7 @@ use super::refresh::takes_interval;
 use super::state::State;
 use super::{CallId, Calls};
 use crate::config::Dtmf;
+use crate::edge::identity::hides_sender;
 use crate::engine::context::{Context, Incoming};
 use crate::limits::{
     CALLS_MAX, CALLS_PER_CONNECTION_MAX, FLOWS_OPEN_WITHIN, PORT_ATTEMPTS_MAX, RINGING_TIME_MAX,
@@ -149,6 +150,7 @@ impl Calls {
         let flows = plan_flows(context, worker, caller, video, fragment)?;
         let mut caller_leg = Leg::new(context, caller, invite.peer, dialog, flows);
         caller_leg.invite = Invite::Server(invite.transaction);
+        caller_leg.hides = hides_sender(&invite.message);
         let is_late = invite.message.body().is_empty();
         caller_leg.remote = (!is_late).then(|| offer.clone());
         caller_leg.note_allow(&invite.message);
