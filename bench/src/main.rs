@@ -4,6 +4,7 @@ mod check;
 mod clock;
 mod connections;
 mod cost;
+mod course;
 mod environment;
 mod failover;
 mod generator;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
+use crate::course::{DOUBLE, FOURFOLD, HALF, Outcome};
 use crate::environment::Environment;
-use crate::media::{DOUBLE, FOURFOLD, HALF, Measured, MediaArguments, Outcome};
+use crate::media::{Measured, MediaArguments};
 use crate::step::Step;
 
 /// Of the generator's own maximum: a result above this part of it says little about the target.

@@ -51,7 +51,7 @@ pub const PACKETS_FORESEEN_MAX: usize = 16;
 /// A worker that had so many packets in one turn …
 pub const GATHER_PACKETS_MIN: usize = 2;
 /// … waits so many microseconds for more before it wakes up for the next one, where io_uring can
-/// (since Linux 6.12): a fifth less CPU time at half load, for a tenth of a millisecond. Packets of
+/// (since Linux 6.12): a seventh less CPU time at half load, for a tenth of a millisecond. Packets of
 /// audio come every 20 ms.
 pub const GATHER_US: u32 = 30;
 /// It waits no longer when so many sockets have some.

@@ -273,6 +273,23 @@ impl World {
         assert!(waiting.is_empty(), "{waiting:#?}");
     }
 
+    /// All flows that were opened, in order of opening.
+    #[must_use]
+    pub fn opened_flows(&self) -> Vec<FlowId> {
+        let opened = |command: &Command| match command {
+            Command::OpenFlow(open) => Some(open.flow),
+            Command::SetPeer { .. }
+            | Command::SetIceCredentials { .. }
+            | Command::InstallKeys { .. }
+            | Command::SetRoute(_)
+            | Command::SendDigit(_)
+            | Command::ClearRoute { .. }
+            | Command::CloseFlow { .. }
+            | Command::Stop => None,
+        };
+        self.commands.iter().filter_map(opened).collect()
+    }
+
     /// The browser flows that are open, in order of opening.
     #[must_use]
     pub fn handshake_flows(&self) -> Vec<FlowId> {

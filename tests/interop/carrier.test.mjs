@@ -1,8 +1,6 @@
 // Browsers and a carrier: Chromium, ringway and Kamailio with its telephones, three networks.
 
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { baresip } from './lib/baresip.mjs';
 import { openPage, waitForReports, waitForTone } from './lib/browser.mjs';
 import { header, payloadTypeOf } from './lib/capture.mjs';
@@ -11,6 +9,7 @@ import { ADDRESS } from './lib/namespaces.mjs';
 import { WebPhone } from './lib/phone.mjs';
 import { PHONE } from './lib/ringway.mjs';
 import { eventually, interop } from './lib/scope.mjs';
+import { sipjsPage } from './lib/sipjs.mjs';
 import { sipp } from './lib/sipp.mjs';
 import { BROWSER_HZ, CARRIER_HZ, carrierWorld, carrierWorldWithAlice } from './lib/world.mjs';
 
@@ -67,13 +66,7 @@ interop('carrier_gives_up_before_the_browser_answers', async (scope) => {
 interop('browser_to_carrier_sipjs', async (scope) => {
   const { browser, networks } = await carrierWorld(scope);
   const telephone = await baresip(scope, networks.carrier, { toneHz: CARRIER_HZ });
-  const entry = fileURLToPath(new URL('pages/sipjs.js', import.meta.url));
-  const bundle = await build({ entryPoints: [entry], bundle: true, write: false, format: 'iife' });
-  const page = await openPage(scope, browser, PHONE);
-  await page.addScriptTag({ content: bundle.outputFiles[0].text });
-  const server = new URL('/ws', PHONE.replace(/^http/, 'ws')).href;
-  const account = { server, user: 'alice', password: USERS.alice, domain: DOMAIN };
-  await page.evaluate((options) => globalThis.sipjs.register(options), account);
+  const page = await sipjsPage(scope, browser);
   await page.evaluate((uri) => globalThis.sipjs.call(uri), `sip:2000@${DOMAIN}`);
   await telephone.waitFor('CALL_ESTABLISHED');
   await eventually(

@@ -1,35 +1,15 @@
 // D8: digits (DTMF) that change their form between browser and carrier.
 
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { baresip } from './lib/baresip.mjs';
-import { openPage, waitForTone } from './lib/browser.mjs';
+import { waitForTone } from './lib/browser.mjs';
 import { header, payloadTypeOf } from './lib/capture.mjs';
-import { DOMAIN, USERS } from './lib/kamailio.mjs';
 import { ADDRESS } from './lib/namespaces.mjs';
-import { PHONE } from './lib/ringway.mjs';
 import { eventually, interop } from './lib/scope.mjs';
-import { BROWSER_HZ, CARRIER_HZ, carrierWorld, carrierWorldWithAlice } from './lib/world.mjs';
+import { sipjsInCall } from './lib/sipjs.mjs';
+import { BROWSER_HZ, CARRIER_HZ, carrierWorldWithAlice } from './lib/world.mjs';
 
 const DIGITS = '159#0*';
-
-/** A telephone on SIP.js in a call with the carrier's telephone. */
-async function sipjsInCall(scope, options) {
-  const world = await carrierWorld(scope, options);
-  const telephone = await baresip(scope, world.networks.carrier, { toneHz: CARRIER_HZ });
-  const entry = fileURLToPath(new URL('pages/sipjs.js', import.meta.url));
-  const bundle = await build({ entryPoints: [entry], bundle: true, write: false, format: 'iife' });
-  const page = await openPage(scope, world.browser, PHONE);
-  await page.addScriptTag({ content: bundle.outputFiles[0].text });
-  const server = new URL('/ws', PHONE.replace(/^http/, 'ws')).href;
-  const account = { server, user: 'alice', password: USERS.alice, domain: DOMAIN };
-  await page.evaluate((options) => globalThis.sipjs.register(options), account);
-  await page.evaluate((uri) => globalThis.sipjs.call(uri), `sip:2000@${DOMAIN}`);
-  await telephone.waitFor('CALL_ESTABLISHED');
-  await Promise.all([telephone.waitForTone(BROWSER_HZ), waitForTone(page, CARRIER_HZ)]);
-  return { ...world, page, telephone };
-}
 
 /** Presses keys one after the other; what each INFO was answered with. */
 async function press(page, digits) {

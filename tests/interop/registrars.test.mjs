@@ -2,16 +2,15 @@
 // SIP.js, in Node.js and in Chromium; and OPTIONS in both directions.
 
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { baresip } from './lib/baresip.mjs';
-import { openPage, waitForTone } from './lib/browser.mjs';
+import { waitForTone } from './lib/browser.mjs';
 import { capture, header } from './lib/capture.mjs';
-import { DOMAIN, kamailio, USERS } from './lib/kamailio.mjs';
+import { kamailio, USERS } from './lib/kamailio.mjs';
 import { ADDRESS, threeNetworks } from './lib/namespaces.mjs';
 import { nodePhone } from './lib/node_stacks.mjs';
-import { gateway, PHONE } from './lib/ringway.mjs';
+import { gateway } from './lib/ringway.mjs';
 import { eventually, interop } from './lib/scope.mjs';
+import { sipjsPage } from './lib/sipjs.mjs';
 import { BROWSER_HZ, CARRIER_HZ, carrierWorld, carrierWorldWithAlice } from './lib/world.mjs';
 
 /** Ringway and a carrier of this kind, with a telephone behind it; no browser. */
@@ -81,13 +80,7 @@ interop('sipjs_in_chromium_path_sha256_and_md5', async (scope) => {
   const options = { carrier: { path: true }, gateway: { registration: 'path' } };
   const { browser, networks, wire } = await carrierWorld(scope, options);
   const telephone = await baresip(scope, networks.carrier, { toneHz: CARRIER_HZ });
-  const entry = fileURLToPath(new URL('pages/sipjs.js', import.meta.url));
-  const bundle = await build({ entryPoints: [entry], bundle: true, write: false, format: 'iife' });
-  const page = await openPage(scope, browser, PHONE);
-  await page.addScriptTag({ content: bundle.outputFiles[0].text });
-  const server = new URL('/ws', PHONE.replace(/^http/, 'ws')).href;
-  const account = { server, user: 'alice', password: USERS.alice, domain: DOMAIN };
-  await page.evaluate((given) => globalThis.sipjs.register(given), account);
+  const page = await sipjsPage(scope, browser);
 
   await telephone.dial('alice');
   await telephone.waitFor('CALL_ESTABLISHED');

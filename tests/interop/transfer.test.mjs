@@ -2,38 +2,22 @@
 // carrier that never sees a REFER.
 
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { baresip } from './lib/baresip.mjs';
-import { openPage, waitForTone } from './lib/browser.mjs';
+import { waitForTone } from './lib/browser.mjs';
 import { header } from './lib/capture.mjs';
-import { DOMAIN, ENDPOINTS, USERS } from './lib/kamailio.mjs';
-import { PHONE } from './lib/ringway.mjs';
+import { DOMAIN, ENDPOINTS } from './lib/kamailio.mjs';
 import { interop } from './lib/scope.mjs';
-import { BROWSER_HZ, CARRIER_HZ, carrierWorld } from './lib/world.mjs';
+import { sipjsInCall } from './lib/sipjs.mjs';
+import { BROWSER_HZ, CARRIER_HZ } from './lib/world.mjs';
 
 const OTHER_HZ = 1700;
 
-/** A telephone on SIP.js in a call with the carrier's telephone 2000; 3000 is there, too. */
-async function inCall(scope) {
-  const world = await carrierWorld(scope, {
+/** A call that ringway transfers; the carrier's 3000 is there, too. */
+const inCall = (scope) =>
+  sipjsInCall(scope, {
     gateway: { keys: 'refer = "local"' },
     carrier: { challengeInvites: false },
   });
-  const { carrier } = world.networks;
-  const telephone = await baresip(scope, carrier, { toneHz: CARRIER_HZ });
-  const entry = fileURLToPath(new URL('pages/sipjs.js', import.meta.url));
-  const bundle = await build({ entryPoints: [entry], bundle: true, write: false, format: 'iife' });
-  const page = await openPage(scope, world.browser, PHONE);
-  await page.addScriptTag({ content: bundle.outputFiles[0].text });
-  const server = new URL('/ws', PHONE.replace(/^http/, 'ws')).href;
-  const account = { server, user: 'alice', password: USERS.alice, domain: DOMAIN };
-  await page.evaluate((options) => globalThis.sipjs.register(options), account);
-  await page.evaluate((uri) => globalThis.sipjs.call(uri), `sip:2000@${DOMAIN}`);
-  await telephone.waitFor('CALL_ESTABLISHED');
-  await Promise.all([telephone.waitForTone(BROWSER_HZ), waitForTone(page, CARRIER_HZ)]);
-  return { ...world, page, telephone };
-}
 
 const refer = (page, number) =>
   page.evaluate((uri) => globalThis.sipjs.refer(uri), `sip:${number}@${DOMAIN}`);

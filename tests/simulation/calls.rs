@@ -14,8 +14,18 @@ use crate::peers::{
 
 /// Brings a browser's call to the carrier to the point where both talk.
 pub(crate) fn talk(world: &mut World) -> (control::engine::input::Peer, Message, Message, Message) {
+    talk_by(
+        world,
+        browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER),
+    )
+}
+
+/// The same, by an INVITE of alice's.
+pub(crate) fn talk_by(
+    world: &mut World,
+    invite: Message,
+) -> (control::engine::input::Peer, Message, Message, Message) {
     let browser = register_at_carrier(world, "alice");
-    let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
     world.receive(browser, &invite);
     world.expect_status(browser, 100);
     let onward = world.expect_request(trunk(), &Method::Invite);

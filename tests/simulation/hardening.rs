@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::engine::input::{Input, Peer};
 use control::sip::{HeaderName, Message, Method};
-use dataplane::link::{Command, Event, RefuseReason};
+use dataplane::link::{Event, RefuseReason};
 use tests::world::{CONFIG, World, text};
 
 use crate::calls::talk;
@@ -512,18 +512,7 @@ fn a_refusal_that_comes_after_the_call_has_gone_still_frees_the_ports() {
     );
     world.advance(Duration::from_secs(10));
     assert_eq!(world.engine.calls(), 0);
-    let opened = world.commands.iter().filter_map(|command| match command {
-        Command::OpenFlow(open) => Some(open.flow),
-        Command::SetPeer { .. }
-        | Command::SetIceCredentials { .. }
-        | Command::InstallKeys { .. }
-        | Command::SetRoute(_)
-        | Command::SendDigit(_)
-        | Command::ClearRoute { .. }
-        | Command::CloseFlow { .. }
-        | Command::Stop => None,
-    });
-    for flow in opened.collect::<Vec<_>>() {
+    for flow in world.opened_flows() {
         let reason = RefuseReason::PortUnavailable;
         world.input(Input::Media(Event::Refused { flow, reason }));
     }

@@ -236,7 +236,7 @@ impl Chaos {
         if self.below(2) == 0 {
             self.world.input(Input::Stop);
         } else {
-            for flow in self.opened() {
+            for flow in self.world.opened_flows() {
                 let silent_for = Duration::from_secs(60);
                 self.world
                     .input(Input::Media(Event::MediaSilent { flow, silent_for }));
@@ -469,7 +469,7 @@ impl Chaos {
 
     /// What workers and handshakes may report at any time.
     fn media(&mut self) {
-        let flows = self.opened();
+        let flows = self.world.opened_flows();
         if flows.is_empty() {
             return;
         }
@@ -592,21 +592,6 @@ impl Chaos {
             Method::Notify,
         ];
         self.pick(&methods).clone()
-    }
-
-    fn opened(&self) -> Vec<FlowId> {
-        let opened = |command: &Command| match command {
-            Command::OpenFlow(open) => Some(open.flow),
-            Command::SetPeer { .. }
-            | Command::SetIceCredentials { .. }
-            | Command::InstallKeys { .. }
-            | Command::SetRoute(_)
-            | Command::SendDigit(_)
-            | Command::ClearRoute { .. }
-            | Command::CloseFlow { .. }
-            | Command::Stop => None,
-        };
-        self.world.commands.iter().filter_map(opened).collect()
     }
 
     fn any_peer(&mut self) -> Peer {

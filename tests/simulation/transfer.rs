@@ -7,10 +7,10 @@ use control::sip::{HeaderName, Message, Method};
 use dataplane::link::{Command, FlowId, Media};
 use tests::world::{CONFIG, World, text};
 
-use crate::calls::talk;
+use crate::calls::{talk, talk_by};
 use crate::peers::{
     BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CarrierCall, answer_to, browser_invite,
-    carrier_talks, in_dialog, in_dialog_of_callee, log_in, register_at_carrier, trunk,
+    carrier_talks, in_dialog, in_dialog_of_callee, log_in, trunk,
 };
 
 /// A call between a browser and the carrier's Bob.
@@ -31,14 +31,8 @@ fn world_with(keys: &str) -> World {
 
 fn alice_talks_with(keys: &str) -> Talk {
     let mut world = world_with(keys);
-    let (browser, invite, onward, accepted) = talk(&mut world);
-    Talk {
-        world,
-        browser,
-        invite,
-        accepted,
-        onward,
-    }
+    let call = talk(&mut world);
+    Talk::of(world, call)
 }
 
 fn alice_talks() -> Talk {
@@ -46,6 +40,19 @@ fn alice_talks() -> Talk {
 }
 
 impl Talk {
+    fn of(
+        world: World,
+        (browser, invite, onward, accepted): (Peer, Message, Message, Message),
+    ) -> Self {
+        Self {
+            world,
+            browser,
+            invite,
+            accepted,
+            onward,
+        }
+    }
+
     /// A request of the browser in its dialog.
     fn request(&self, method: &Method, n: u32) -> Message {
         in_dialog(&self.invite, &self.accepted, method, n)
@@ -134,26 +141,10 @@ fn audio_to(world: &World, from: FlowId) -> Option<(FlowId, u32)> {
     to
 }
 
-/// The flows in order of their opening.
-fn opened(world: &World) -> Vec<FlowId> {
-    let flow = |command: &Command| match command {
-        Command::OpenFlow(open) => Some(open.flow),
-        Command::SetPeer { .. }
-        | Command::SetIceCredentials { .. }
-        | Command::InstallKeys { .. }
-        | Command::SetRoute(_)
-        | Command::SendDigit(_)
-        | Command::ClearRoute { .. }
-        | Command::CloseFlow { .. }
-        | Command::Stop => None,
-    };
-    world.commands.iter().filter_map(flow).collect()
-}
-
 #[test]
 fn d5_a_blind_transfer_is_carried_out_here_and_joins_both_carrier_parties() {
     let mut talk = alice_talks();
-    let before = audio_to(&talk.world, opened(&talk.world)[0]).unwrap();
+    let before = audio_to(&talk.world, talk.world.opened_flows()[0]).unwrap();
     let carol = talk.transfer("<sip:carol@carrier.test;transport=ws>", trunk());
     assert_eq!(carol.request_uri(), Some("sip:carol@carrier.test"));
     let said = |name| carol.header(name).unwrap();
@@ -174,7 +165,7 @@ fn d5_a_blind_transfer_is_carried_out_here_and_joins_both_carrier_parties() {
     talk.told_last("SIP/2.0 200 OK\r\n");
     // Nothing changes for Bob: he needs no re-INVITE.
     talk.world.expect_silence(trunk());
-    let [alices, bobs, carols] = opened(&talk.world)[..] else {
+    let [alices, bobs, carols] = talk.world.opened_flows()[..] else {
         panic!("three flows");
     };
     assert_eq!(audio_to(&talk.world, alices), None);
@@ -329,7 +320,7 @@ fn d5_a_new_party_whose_keys_never_come_ends_the_call() {
 #[test]
 fn d5_a_transfer_that_fails_leaves_the_call_as_it_was() {
     let mut talk = alice_talks();
-    let alices = opened(&talk.world)[0];
+    let alices = talk.world.opened_flows()[0];
     let before = audio_to(&talk.world, alices);
     for (n, status, told) in [
         (1, 486, "SIP/2.0 486 Busy Here\r\n"),
@@ -467,7 +458,7 @@ fn d5_a_referrer_that_hangs_up_at_once_leaves_the_transfer_under_way() {
         assert_eq!(ack.call_id(), carol.call_id());
         talk.world.expect_silence(talk.browser);
         assert_eq!(talk.world.engine.calls(), 1);
-        let [_, bobs, carols] = opened(&talk.world)[..] else {
+        let [_, bobs, carols] = talk.world.opened_flows()[..] else {
             panic!("three flows");
         };
         assert_eq!(audio_to(&talk.world, bobs).map(|(to, _)| to), Some(carols));
@@ -746,6 +737,12 @@ fn d5_a_re_invite_waits_for_the_end_of_one_that_was_withdrawn() {
 
 /// Another call of the browser, to the carrier's Carol.
 fn consult(talk: &mut Talk, answer: &str) -> (Message, Message, Message) {
+    let call = consult_before_keys(talk, answer);
+    talk.world.complete_handshakes();
+    call
+}
+
+fn consult_before_keys(talk: &mut Talk, answer: &str) -> (Message, Message, Message) {
     let (world, browser) = (&mut talk.world, talk.browser);
     let invite = browser_invite("alice", "carrier.test", "carol", BROWSER_OFFER);
     world.receive(browser, &invite);
@@ -756,7 +753,6 @@ fn consult(talk: &mut Talk, answer: &str) -> (Message, Message, Message) {
     world.expect_request(trunk(), &Method::Ack);
     let accepted = world.expect_status(browser, 200);
     world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
-    world.complete_handshakes();
     (invite, onward, accepted)
 }
 
@@ -785,7 +781,7 @@ fn d5_an_attended_transfer_joins_two_calls_without_an_invite() {
         talk.told_last("SIP/2.0 200 OK\r\n");
         talk.world.advance(Duration::ZERO);
         talk.world.expect_silence(trunk());
-        let [alices, bobs, others, carols] = opened(&talk.world)[..] else {
+        let [alices, bobs, others, carols] = talk.world.opened_flows()[..] else {
             panic!("four flows");
         };
         assert_eq!(audio_to(&talk.world, bobs).map(|(to, _)| to), Some(carols));
@@ -915,26 +911,11 @@ fn d5_a_call_that_is_not_answered_cannot_be_joined_yet() {
 /// As RFC 3325 section 9.3 and RFC 3323 section 4.2 have it.
 #[test]
 fn d5_who_called_hidden_is_not_named_to_the_new_party() {
-    let mut world = world_with("");
-    let browser = register_at_carrier(&mut world, "alice");
     let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
     invite.push(HeaderName::Privacy, "id");
-    world.receive(browser, &invite);
-    world.expect_status(browser, 100);
-    let onward = world.expect_request(trunk(), &Method::Invite);
-    let answer = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
-    world.receive(trunk(), &answer);
-    world.expect_request(trunk(), &Method::Ack);
-    let accepted = world.expect_status(browser, 200);
-    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
-    world.complete_handshakes();
-    let mut talk = Talk {
-        world,
-        browser,
-        invite,
-        accepted,
-        onward,
-    };
+    let mut world = world_with("");
+    let call = talk_by(&mut world, invite);
+    let mut talk = Talk::of(world, call);
     let carol = talk.transfer("<sip:carol@carrier.test>", trunk());
     let from = carol.header(HeaderName::From).unwrap();
     assert!(from.contains("anonymous.invalid"), "{from}");
@@ -958,16 +939,7 @@ fn d5_a_call_that_is_answered_is_not_replaced_where_only_an_early_one_may_be() {
 #[test]
 fn d5_calls_are_joined_before_the_browser_s_keys_are_there() {
     let mut talk = alice_talks();
-    let invite = browser_invite("alice", "carrier.test", "carol", BROWSER_OFFER);
-    let (world, browser) = (&mut talk.world, talk.browser);
-    world.receive(browser, &invite);
-    world.expect_status(browser, 100);
-    let onward = world.expect_request(trunk(), &Method::Invite);
-    let answer = answer_to(&onward, 200, "carol1", Some(&carol_answers()));
-    world.receive(trunk(), &answer);
-    world.expect_request(trunk(), &Method::Ack);
-    let accepted = world.expect_status(browser, 200);
-    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let (invite, _, accepted) = consult_before_keys(&mut talk, &carol_answers());
     let tags = (accepted.to_tag().unwrap(), invite.from_tag().unwrap());
     let refer = talk.refer(&replacing(invite.call_id(), tags.0, tags.1), 1);
     talk.world.receive(talk.browser, &refer);

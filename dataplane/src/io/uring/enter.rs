@@ -21,23 +21,25 @@ impl Uring {
         // How many are asked for is also how many sockets the kernel looks at in one go (at least
         // 20, since Linux 6.13). No more of them: when queues stand, each has many packets, and what
         // is received long before it is handled has left the caches by then.
-        let awaited = 1 + self.sends_under_way;
+        //
+        // To wake up costs as much as to forward a packet. So where they come quickly, it waits for
+        // a few together: a moment, at the end of which one is enough.
+        let sends = self.sends_under_way;
         let outcome = match wait {
             _ if self.backlog => self.ring.submit(),
-            None => self.ring.submit_and_wait(awaited),
+            None => self.ring.submit_and_wait(sends + 1),
             Some(wait) => {
+                let is_busy = self.packets_of_last_turn >= GATHER_PACKETS_MIN;
+                let (news, least_us) = if self.gather_us > 0 && is_busy && !wait.is_zero() {
+                    (GATHER_SOCKETS, self.gather_us)
+                } else {
+                    (1, 0)
+                };
                 let time = types::Timespec::from(wait);
                 let arguments = types::SubmitArgs::new().timespec(&time);
-                // To wake up costs as much as to forward a packet. So where they come quickly, it
-                // waits for a few together: a moment, at the end of which one is enough.
-                let gathers = self.gather_us > 0 && !wait.is_zero();
-                if gathers && self.packets_of_last_turn >= GATHER_PACKETS_MIN {
-                    let arguments = arguments.min_wait_usec(self.gather_us);
-                    let awaited = awaited - 1 + GATHER_SOCKETS;
-                    self.ring.submitter().submit_with_args(awaited, &arguments)
-                } else {
-                    self.ring.submitter().submit_with_args(awaited, &arguments)
-                }
+                let arguments = arguments.min_wait_usec(least_us);
+                let submitter = self.ring.submitter();
+                submitter.submit_with_args(sends + news, &arguments)
             }
         };
         match outcome.map_err(|error| (error.raw_os_error(), error)) {

@@ -12,6 +12,7 @@ use super::*;
 use crate::config::IoConfig;
 use crate::io::socket;
 use crate::io::wake::EventFd;
+use crate::limits::GATHER_PACKETS_MIN;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(20);
@@ -194,6 +195,38 @@ fn runs_do_not_give_the_browser_socket_more_than_its_share() {
     assert_eq!(ring.take_receive_failures(), 0);
     browser.shut_down().unwrap();
     ring.shut_down().unwrap();
+}
+
+#[test]
+fn a_busy_ring_still_wakes_up_for_a_single_packet() {
+    let (mut ring, address, _wake) = ring(IoConfig::default());
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(address).unwrap();
+    ring.turn(Some(Duration::ZERO)).unwrap();
+    for lone in 0..10 {
+        for _ in 0..GATHER_PACKETS_MIN {
+            client.send(b"together").unwrap();
+        }
+        let mut received = 0;
+        while received < GATHER_PACKETS_MIN {
+            ring.turn(Some(TURN)).unwrap();
+            received += give_back_all(&mut ring);
+        }
+        client.send(&[lone]).unwrap();
+        // Without a wake-up it would sleep beyond what a test may take.
+        ring.turn(Some(10 * DEADLINE)).unwrap();
+        assert_eq!(give_back_all(&mut ring), 1);
+    }
+    ring.shut_down().unwrap();
+}
+
+fn give_back_all(ring: &mut Uring) -> usize {
+    let mut count = 0;
+    while let Some(packet) = ring.next_received() {
+        ring.give_back(packet);
+        count += 1;
+    }
+    count
 }
 
 #[test]
