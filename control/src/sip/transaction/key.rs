@@ -29,16 +29,20 @@ impl ClientKey {
     }
 }
 
-/// Branch, sent-by and method (RFC 3261 section 17.2.3).
+/// Branch, sent-by and method (RFC 3261 section 17.2.3), and more.
 ///
 /// A WebSocket connection is part of the key: all sipML5 clients use the same sent-by, and no
-/// client can touch what another one has begun.
+/// client can touch what another one has begun. The number in CSeq and the To tag are, too: some
+/// user agents use the branch of the first INVITE for all requests of the dialog, and a repetition
+/// differs in nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ServerKey {
     connection: Option<ConnectionId>,
     branch: String,
     sent_by: String,
     method: Method,
+    number: u32,
+    to_tag: Option<String>,
 }
 
 impl ServerKey {
@@ -73,6 +77,8 @@ impl ServerKey {
             branch,
             sent_by,
             method,
+            number: request.cseq()?.number,
+            to_tag: request.to_tag().map(str::to_owned),
         })
     }
 
@@ -80,6 +86,15 @@ impl ServerKey {
     pub(super) fn cancelled(&self) -> Self {
         Self {
             method: Method::Invite,
+            ..self.clone()
+        }
+    }
+
+    /// The key of the same request without its To tag: an ACK has the tag of the response, and a
+    /// CANCEL may have it, where the INVITE had none.
+    pub(super) fn untagged(&self) -> Self {
+        Self {
+            to_tag: None,
             ..self.clone()
         }
     }

@@ -92,6 +92,7 @@ impl Transactions {
         let method = message.method();
         let existing = self.server_keys.get(&key).copied();
         if method == Method::Ack {
+            let existing = existing.or_else(|| self.server_keys.get(&key.untagged()).copied());
             self.handle_ack(now, peer, message, existing);
         } else if let Some(id) = existing {
             self.handle_retransmission(id);
@@ -214,7 +215,10 @@ impl Transactions {
 
     /// Answers the CANCEL: 200 if its INVITE is known, else 481 (RFC 3261 section 9.2).
     fn handle_cancel(&mut self, now: Instant, peer: Peer, message: Message, key: ServerKey) {
-        let invite = self.server_keys.get(&key.cancelled()).copied();
+        let cancelled = key.cancelled();
+        let invite = self.server_keys.get(&cancelled);
+        let invite = invite.or_else(|| self.server_keys.get(&cancelled.untagged()));
+        let invite = invite.copied();
         let found = invite.and_then(|id| Some((id, self.servers.get(&id)?)));
         let status = if found.is_some() { 200 } else { 481 };
         // The same To tag as in the responses to the INVITE.
