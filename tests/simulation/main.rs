@@ -4,6 +4,7 @@
 
 mod accounts;
 mod calls;
+mod dialects;
 mod digits;
 mod failover;
 mod flows;

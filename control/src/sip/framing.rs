@@ -213,14 +213,16 @@ impl Framer {
 fn body_length(head: &[u8]) -> Result<usize, FrameError> {
     let mut length = None;
     let mut line = line_at(head, 0);
+    let mut stray = line.stray_of_start();
     loop {
-        if let Some(offset) = line.stray {
+        if let Some(offset) = stray {
             return Err(FrameError::StrayControl { offset });
         }
         if line.text.is_empty() {
             return length.ok_or(FrameError::NoLength);
         }
         line = line_at(head, line.next);
+        stray = line.stray;
         let Some((name, value)) = split_name(line.text) else {
             continue;
         };

@@ -19,8 +19,11 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// An `Identity` header (RFC 8224) takes up to about 2 kB.
 pub const HEADER_LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// Size of the start line; more is refused with 414.
+/// Size of the start line of a request; more is refused with 414.
 pub const START_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Size of the reason phrase of a response; a longer one is cut.
+pub const REASON_BYTES_MAX: usize = 256;
 
 /// Count of header lines in one message.
 pub const HEADER_LINES_MAX: usize = 128;
@@ -43,5 +46,6 @@ pub const NONCE_SKEW_S: u64 = 5;
 
 const _: () = assert!(HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(START_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(REASON_BYTES_MAX < START_LINE_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(DATAGRAM_REQUEST_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::header::HeaderName;
 use super::header::cseq::CSeq;
 use super::header::params::{first_value_end, header_param};
+use super::limits::REASON_BYTES_MAX;
 use super::method::Method;
 use super::status::reason_phrase;
 
@@ -79,13 +80,14 @@ impl Message {
     }
 
     /// Makes a response (RFC 3261 section 8.2.6): Via, From, To, Call-ID and CSeq are copied byte
-    /// for byte, and Timestamp into a 100. `reason` defaults to the usual phrase.
+    /// for byte, and Timestamp into a 100. `reason` defaults to the usual phrase, also if there is
+    /// nothing to read in it; it is cut to [`REASON_BYTES_MAX`].
     ///
     /// The caller adds the To tag ([`Message::set_to_tag`]) and, in a response that creates a
     /// dialog, Record-Route ([`Message::copy_from`]).
     #[must_use]
     pub fn response_to(request: &Self, status: u16, reason: Option<&str>) -> Self {
-        let reason = Text::Made(clean(reason.unwrap_or_else(|| reason_phrase(status))));
+        let reason = Text::Made(readable_phrase(status, reason.unwrap_or_default()));
         let mut response = Self::made(StartLine::Response {
             status,
             reason,
@@ -416,6 +418,22 @@ impl<'l> Iterator for Values<'l> {
 #[must_use]
 pub fn is_keep_alive(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | b'\0'))
+}
+
+/// Returns a phrase for a status line: without control characters, not too long, and the usual one
+/// if nothing is left.
+pub(super) fn readable_phrase(status: u16, given: &str) -> Box<str> {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut phrase: String = given.trim().chars().map(plain).collect();
+    let mut end = phrase.len().min(REASON_BYTES_MAX);
+    while !phrase.is_char_boundary(end) {
+        end -= 1;
+    }
+    phrase.truncate(end);
+    match phrase.trim() {
+        "" => reason_phrase(status).into(),
+        readable => readable.into(),
+    }
 }
 
 /// Keeps line breaks out of the start line.

@@ -8,11 +8,11 @@ use super::chars::{find, is_token};
 use super::header::HeaderName;
 use super::header::via::Via;
 use super::limits::{
-    HEAD_BYTES_MAX, HEADER_LINE_BYTES_MAX, HEADER_LINES_MAX, MESSAGE_BYTES_MAX,
+    HEAD_BYTES_MAX, HEADER_LINE_BYTES_MAX, HEADER_LINES_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX,
     START_LINE_BYTES_MAX,
 };
-use super::message::line::{HeaderLine, Span, Text, Unfolded, Value, unfold};
-use super::message::{Message, StartLine, USUAL_LINES};
+use super::message::line::{HeaderLine, Span, Text, Unfolded, Value, text_of, unfold};
+use super::message::{Message, StartLine, USUAL_LINES, readable_phrase};
 use super::method::Method;
 
 mod check;
@@ -29,7 +29,8 @@ impl Message {
     /// [`Framer`](super::framing::Framer) has cut out.
     ///
     /// Without Content-Length the body is the rest; a smaller Content-Length cuts it (RFC 3261
-    /// section 18.3, RFC 7118 section 5). Line breaks in front are skipped.
+    /// section 18.3, RFC 7118 section 5). Line breaks in front are skipped. A message that ends
+    /// behind its last header line is read as if the empty line were there.
     ///
     /// # Errors
     ///
@@ -110,12 +111,21 @@ fn read(bytes: &Bytes, on_fault: OnFault<'_>) -> Result<Reading, ParseError> {
         .position(|b| !matches!(b, b'\r' | b'\n'))
         .ok_or(ParseError::Empty)?;
     let first = line_at(bytes, begin);
-    if first.text.len() > START_LINE_BYTES_MAX {
+    let is_response = names_version(first.text);
+    if first.text.len() > START_LINE_BYTES_MAX && !is_response {
         on_fault(ParseError::StartLineTooLong { offset: begin })?;
     }
-    stray(&first).or_else(&mut *on_fault)?;
-    let mut start = read_start_line(&first, on_fault)?;
-    let (mut lines, head_end, body_start) = read_lines(bytes, begin, first.next, on_fault)?;
+    if let Some(offset) = first.stray_of_start() {
+        on_fault(ParseError::StrayControl { offset })?;
+    }
+    let mut start = match is_response {
+        true => read_status_line(&first)?,
+        false => read_request_line(&first, on_fault)?,
+    };
+    // However long a phrase is, it takes no room from the headers.
+    let counted = if is_response { first.next } else { begin };
+    let (mut lines, head_end, body_start) =
+        read_lines(bytes, (begin, counted), first.next, on_fault)?;
     let head_bytes = bytes.get(begin..head_end).unwrap_or_default();
     let mut offsets = Vec::new();
     let head = match std::str::from_utf8(head_bytes) {
@@ -144,10 +154,11 @@ fn read(bytes: &Bytes, on_fault: OnFault<'_>) -> Result<Reading, ParseError> {
     Ok(reading)
 }
 
-/// Returns the header lines, where the last one ends, and where the body begins.
+/// Returns the header lines, where the last one ends, and where the body begins. Spans count from
+/// `begin`, the size of the head from `counted`.
 fn read_lines(
     bytes: &Bytes,
-    begin: usize,
+    (begin, counted): (usize, usize),
     mut at: usize,
     on_fault: OnFault<'_>,
 ) -> Result<(Vec<HeaderLine>, usize, usize), ParseError> {
@@ -155,9 +166,13 @@ fn read_lines(
     let mut end = at;
     loop {
         if at >= bytes.len() {
-            on_fault(ParseError::Unterminated {
-                offset: bytes.len(),
-            })?;
+            // The empty line is not there: nothing but a body could be missing, and the length of
+            // that would be told. On a stream the framer has found the empty line.
+            if lines.is_empty() {
+                on_fault(ParseError::Unterminated {
+                    offset: bytes.len(),
+                })?;
+            }
             return Ok((lines, end, bytes.len()));
         }
         let line = line_at(bytes, at);
@@ -166,7 +181,7 @@ fn read_lines(
             return Ok((lines, end, at));
         }
         end = line.start + line.text.len();
-        if at - begin > HEAD_BYTES_MAX {
+        if at - counted > HEAD_BYTES_MAX {
             on_fault(ParseError::TooLarge { size: bytes.len() })?;
         }
         if lines.len() == HEADER_LINES_MAX {
@@ -206,60 +221,82 @@ fn detach(
         reason: part, line, ..
     }) = start;
     if let Text::Wire(span) = part {
-        *part = Text::Made(String::from_utf8_lossy(text(*span)).into());
+        *part = Text::Made(text_of(text(*span)).into());
     }
     *line = None;
     offsets
 }
 
-fn read_start_line(line: &RawLine<'_>, on_fault: OnFault<'_>) -> Result<StartLine, ParseError> {
+/// Tells whether a start line begins with a version, as that of a response does.
+fn names_version(line: &[u8]) -> bool {
+    line.get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SIP/"))
+}
+
+/// Reads the start line of a response. Its phrase is for people, and no client need look at it (RFC
+/// 3261 section 7.2): whatever bytes it has, the status counts.
+fn read_status_line(line: &RawLine<'_>) -> Result<StartLine, ParseError> {
     let offset = line.start;
     let malformed = || ParseError::StartLine { offset };
-    let text = std::str::from_utf8(line.text).map_err(|_| malformed())?;
-    let (first, rest) = split_at_space(text).unwrap_or((text, ""));
-    let (second, third) = match split_at_space(rest) {
-        Some((second, third)) => (second, Some(third)),
-        None => (rest, None),
+    let (version, rest) = split_at_space(line.text).ok_or_else(malformed)?;
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return Err(ParseError::Version { offset });
+    }
+    let (digits, phrase) = rest.split_at_checked(3).ok_or_else(malformed)?;
+    let (is_whole, phrase) = match phrase {
+        [] => (false, phrase),
+        [b' ', phrase @ ..] => (true, phrase),
+        [b'\t', phrase @ ..] => (false, phrase),
+        _ => return Err(malformed()),
     };
-    let whole = Some(Span::new(0, text.len()));
-    if first
-        .get(..4)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("SIP/"))
-    {
-        if !first.eq_ignore_ascii_case("SIP/2.0") {
-            return Err(ParseError::Version { offset });
-        }
-        let status = Some(second)
-            .filter(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|digits| digits.parse::<u16>().ok())
-            .filter(|status| (100..700).contains(status))
-            .ok_or_else(malformed)?;
-        let reason_at = text.len() - third.map_or(0, str::len);
-        let reason = Text::Wire(Span::new(reason_at, text.len()));
-        // Without the space behind the status, the line is printed anew, with it.
+    let status = Some(digits)
+        .filter(|digits| digits.iter().all(u8::is_ascii_digit))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
+        .filter(|status| (100..700).contains(status))
+        .ok_or_else(malformed)?;
+    let length = line.text.len();
+    let is_usual = phrase.len() <= REASON_BYTES_MAX
+        && !phrase.iter().any(u8::is_ascii_control)
+        && std::str::from_utf8(phrase).is_ok();
+    if is_usual {
         return Ok(StartLine::Response {
             status,
-            reason,
-            line: whole.filter(|_| third.is_some()),
+            reason: Text::Wire(Span::new(length - phrase.len(), length)),
+            // Without the space behind the status, the line is printed anew, with it.
+            line: is_whole.then(|| Span::new(0, length)),
         });
     }
-    if !is_token(first) || second.is_empty() {
+    // So is a line with a phrase that cannot be shown.
+    Ok(StartLine::Response {
+        status,
+        reason: Text::Made(readable_phrase(status, &text_of(phrase))),
+        line: None,
+    })
+}
+
+fn read_request_line(line: &RawLine<'_>, on_fault: OnFault<'_>) -> Result<StartLine, ParseError> {
+    let offset = line.start;
+    let malformed = || ParseError::StartLine { offset };
+    let (first, rest) = split_at_space(line.text).unwrap_or((line.text, b""));
+    let (second, third) = split_at_space(rest).unwrap_or((rest, b""));
+    let method = std::str::from_utf8(first).map_err(|_| malformed())?;
+    if !is_token(method) || second.is_empty() {
         return Err(malformed());
     }
     let uri_at = first.len() + 1;
     let uri = Text::Wire(Span::new(uri_at, uri_at + second.len()));
     let request = StartLine::Request {
-        method: Method::from(first),
+        method: Method::from(method),
         uri,
-        line: whole,
+        line: Some(Span::new(0, line.text.len())),
     };
-    let third = third.unwrap_or("");
-    if third.eq_ignore_ascii_case("SIP/2.0") {
+    if std::str::from_utf8(second).is_err() {
+        on_fault(malformed())?;
+    }
+    if third.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(request);
     }
-    let is_version = third
-        .get(..4)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("SIP/") && !third.contains(' '));
+    let is_version = names_version(third) && !third.contains(&b' ');
     on_fault(if is_version {
         ParseError::Version { offset }
     } else {
@@ -269,8 +306,8 @@ fn read_start_line(line: &RawLine<'_>, on_fault: OnFault<'_>) -> Result<StartLin
 }
 
 /// What stands in front of the first space, and what behind it.
-fn split_at_space(text: &str) -> Option<(&str, &str)> {
-    let at = find(b' ', text.as_bytes())?;
+fn split_at_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = find(b' ', text)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 

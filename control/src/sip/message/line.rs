@@ -1,5 +1,6 @@
 //! One header line, and the text that lines point into.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -159,9 +160,27 @@ impl HeaderLine {
     }
 }
 
+/// Returns bytes as text. What is not UTF-8 is read as Latin-1, which is what it mostly is; the
+/// control characters of that as U+FFFD.
+pub(in crate::sip) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let latin = |byte: &u8| match byte {
+        0x80..=0x9f => char::REPLACEMENT_CHARACTER,
+        byte => char::from(*byte),
+    };
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(latin));
+    }
+    Cow::Owned(text)
+}
+
 /// Joins folded lines with one space, as RFC 3261 section 7.3.1 allows.
 pub(in crate::sip) fn unfold(value: &[u8]) -> Box<str> {
-    let text = String::from_utf8_lossy(value);
+    let text = text_of(value);
     let pieces: Vec<&str> = text.split("\r\n").map(str::trim).collect();
     pieces.join(" ").trim().into()
 }

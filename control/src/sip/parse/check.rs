@@ -10,8 +10,8 @@ use crate::sip::message::{Message, StartLine};
 use crate::sip::method::Method;
 use crate::sip::uri::{NameAddr, Uri};
 
-/// Headers without which there is no message (RFC 3261 section 8.1.1), and those that may be
-/// there once only; each is one bit of what has been seen.
+/// Headers without which there is no request (RFC 3261 section 8.1.1). A response is recognised by
+/// its Via and CSeq (section 17.1.3), and nothing hangs on the rest: who sent the request knows it.
 const MANDATORY: [HeaderName; 5] = [
     HeaderName::Via,
     HeaderName::From,
@@ -57,12 +57,19 @@ pub(super) fn check(reading: &Reading) -> Result<(), ParseError> {
         let value = line.value(&message.head);
         if matches!(line.name, HeaderName::CSeq) {
             check_cseq(message, value, || reading.offset(index))?;
-        } else if !value_is_sound(line, value) {
+        } else if !value_is_sound(line, value) && !is_our_own(message, &line.name) {
             let (name, offset) = (line.name.clone(), reading.offset(index));
             return Err(ParseError::HeaderValue { name, offset });
         }
     }
-    let there = [seen.via, seen.from, seen.to, seen.call_id, seen.cseq];
+    let is_response = !message.is_request();
+    let there = [
+        seen.via,
+        seen.from || is_response,
+        seen.to || is_response,
+        seen.call_id || is_response,
+        seen.cseq,
+    ];
     match MANDATORY.iter().zip(there).find(|(_, is_there)| !is_there) {
         Some((name, _)) => Err(ParseError::MissingHeader { name: name.clone() }),
         None => Ok(()),
@@ -123,6 +130,11 @@ fn check_cseq(
         }
         StartLine::Request { .. } | StartLine::Response { .. } => Ok(()),
     }
+}
+
+/// Does a header of a response repeat what the request said, so that nobody reads it?
+fn is_our_own(message: &Message, name: &HeaderName) -> bool {
+    !message.is_request() && matches!(name, HeaderName::From | HeaderName::CallId)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of a hundred names")]

@@ -1,8 +1,11 @@
 //! Bytes → lines: the one place that knows where a header line ends.
 
-use memchr::memchr3;
+use memchr::{memchr2, memchr3};
 
 use crate::sip::chars::{count_to_control, find};
+
+/// Size of what stands in front of a phrase: `SIP/2.0 200 `.
+const STATUS_BYTES: usize = 12;
 
 /// A logical line: folded lines are one, the last CRLF is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,21 @@ pub(in crate::sip) struct RawLine<'b> {
     /// The first carriage return or line feed on its own, or NUL that is not escaped: what an
     /// element behind us could take for the end of the line.
     pub(in crate::sip) stray: Option<usize>,
+}
+
+impl RawLine<'_> {
+    /// Returns the stray byte that makes a start line unreadable. A NUL in the phrase of a response
+    /// ends no line for anybody who reads it, and the phrase is printed without it.
+    pub(in crate::sip) fn stray_of_start(&self) -> Option<usize> {
+        let offset = self.stray?;
+        let behind = self.text.get(offset - self.start..).unwrap_or_default();
+        let is_response = self
+            .text
+            .get(..STATUS_BYTES)
+            .is_some_and(|front| front.starts_with(b"SIP/2.0 ") && !front.contains(&b'\0'));
+        let has_break = memchr2(b'\r', b'\n', behind).is_some();
+        (has_break || !is_response).then_some(offset)
+    }
 }
 
 /// Takes the line that begins at `start`; it may be empty.
