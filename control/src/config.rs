@@ -370,6 +370,7 @@ impl Config {
         let source = check::Source { name: "", text: "" };
         let mut config = check::check(file::File::demo(), &source, env)?;
         config.demo = true;
+        config.web.origins = Origins::SameAndLoopback;
         if let Some(address) = media_address {
             config.media.browser_bind = address;
             config.media.browser_advertise = address;

@@ -321,6 +321,10 @@ const _: () = assert!(WEBSOCKET_MESSAGE_BYTES_MAX <= BROWSER_ARRIVALS_BYTES_MAX 
 const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= OUTGOING_BYTES_MAX);
 const _: () = assert!(SIP_DATAGRAM_BYTES_MAX <= STREAM_QUEUE_BYTES_MAX);
 const _: () = assert!(TRUNK_STREAMS_MAX + STRANGER_STREAMS_MAX < STREAMS_MAX);
+/// Origins of refused pages that the log names, in the life of a process.
+pub const REFUSED_ORIGINS_MAX: usize = 64;
+/// Characters of such an origin.
+pub const REFUSED_ORIGIN_CHARS_MAX: usize = 200;
 /// Longest time that a cancelled INVITE is kept for its final answer: the transaction layer gives
 /// up after 64·T1.
 pub const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(70);

@@ -121,6 +121,9 @@ fn web(config: &Config, out: &mut String) -> fmt::Result {
     match &web.origins {
         Origins::Any => writeln!(out, "origins = [\"*\"]")?,
         Origins::SameAnd(list) => writeln!(out, "origins = {list:?}")?,
+        Origins::SameAndLoopback => {
+            writeln!(out, "origins = []    # and any on a loopback address")?;
+        }
     }
     writeln!(out, "path = {:?}", web.path)?;
     writeln!(out, "connections_max = {}", web.connections_max)?;

@@ -18,6 +18,14 @@ impl Config {
                  the Request-URI, which `outbound` rewrites, refuses them"
             )
         };
-        rewritten.map(|(_, trunk)| warning(&trunk.name)).collect()
+        let mut warnings: Vec<_> = rewritten.map(|(_, trunk)| warning(&trunk.name)).collect();
+        if self.demo && self.media.browser_advertise.is_loopback() {
+            warnings.push(
+                "no network interface but loopback is up, and browsers send no media over that \
+                 one: calls will have no sound"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 }

@@ -82,4 +82,7 @@ pub enum Origins {
     /// Pages of this server itself (same host and port), and these, as `scheme://host[:port]` in
     /// lower case.
     SameAnd(Vec<String>),
+    /// Pages of this server itself and of any other server on loopback addresses of the browser's
+    /// machine: the demo's, which is reached over loopback only.
+    SameAndLoopback,
 }

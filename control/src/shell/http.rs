@@ -23,10 +23,12 @@ use tracing::{debug, warn};
 use super::admission::{Admission, Admitted, SourceLimits};
 use super::arrival::Arrival;
 use super::bearer::{self, Unauthorized};
+use super::origins::RefusedOrigins;
 use super::page::{self, Answer, Pages};
+use super::upgrade::{self, Refusal};
 use super::web_tls::WebTls;
 use super::websocket::{self, Connection, Traffic};
-use super::{clock, source, upgrade};
+use super::{clock, source};
 use crate::config::{Config, Origins, ProxiesConfig, ProxyHeader};
 use crate::engine::input::ConnectionId;
 use crate::limits::{
@@ -41,6 +43,7 @@ pub(super) struct Web {
     pages: Pages,
     path: String,
     origins: Origins,
+    refused_origins: RefusedOrigins,
     proxies: Option<ProxiesConfig>,
     messages_per_second: u32,
     /// Places for TLS handshakes under way.
@@ -87,6 +90,7 @@ impl Web {
             pages: Pages::new(config),
             path: web.path.clone(),
             origins: web.origins.clone(),
+            refused_origins: RefusedOrigins::default(),
             proxies: web.proxies.clone(),
             messages_per_second: web.messages_per_second,
             tls_handshakes: Semaphore::new(TLS_HANDSHAKES_MAX),
@@ -270,6 +274,9 @@ fn open_websocket(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer 
         Ok(accept) => accept,
         Err(refusal) => {
             debug!(remote = %visitor.remote, ?refusal, "WebSocket refused");
+            if refusal == Refusal::Origin {
+                web.refused_origins.log(request.headers());
+            }
             if refusal.status() == StatusCode::UPGRADE_REQUIRED {
                 return upgrade_required(refusal.text());
             }

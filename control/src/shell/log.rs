@@ -1,7 +1,12 @@
 //! The log: text or JSON on standard error, one line when a call begins and one when it ends.
 
+use std::fmt;
+use std::sync::OnceLock;
+
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, warn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::engine::input::Peer;
@@ -12,8 +17,29 @@ use crate::trunk::hop::Hop;
 use crate::trunk::limits::LimitStatus;
 use crate::trunk::sites::{Relocation, SiteState};
 
+/// Who reads the log: programs want each field each time, people only those that say something.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// The time for people: UTC, to the second.
+struct Seconds;
+
+impl FormatTime for Seconds {
+    fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let mut text = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut text))?;
+        out.write_str(&in_seconds(&text))
+    }
+}
+
+/// `2026-12-01T04:51:07.123456Z` as `2026-12-01 04:51:07`; as it is where it is no such text.
+fn in_seconds(time: &str) -> String {
+    const SECONDS: std::ops::Range<usize> = 0.."2026-12-01T04:51:07".len();
+    time.get(SECONDS).unwrap_or(time).replace('T', " ")
+}
+
 /// Starts the log; the first call counts.
 pub(super) fn start(config: &LogConfig) {
+    let format = *FORMAT.get_or_init(|| config.format);
     let level = match config.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -26,8 +52,8 @@ pub(super) fn start(config: &LogConfig) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
-    let started = match config.format {
-        LogFormat::Text => builder.try_init(),
+    let started = match format {
+        LogFormat::Text => builder.with_timer(Seconds).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if let Err(error) = started {
@@ -122,6 +148,42 @@ fn call_began(began: &CallBegan) {
 }
 
 fn call_ended(ended: &CallEnded) {
+    match FORMAT.get() {
+        Some(LogFormat::Json) => call_ended_for_programs(ended),
+        Some(LogFormat::Text) | None => call_ended_for_people(ended),
+    }
+}
+
+/// Counters at zero are left out, and so is what the line of the call's beginning has.
+fn call_ended_for_people(ended: &CallEnded) {
+    let (a, b) = (&ended.leg_a, &ended.leg_b);
+    info!(
+        session_id = ended.began.session_id,
+        direction = ended.began.direction,
+        trunk = ended.began.trunk,
+        talked_s = ended.talked.map(|talked| talked.as_secs()),
+        status = ended.status,
+        reason = ended.reason,
+        codec = ended.codec,
+        a_received_packets = unless_zero(a.received_packets),
+        a_sent_packets = unless_zero(a.sent_packets),
+        a_lost_packets = unless_zero(a.lost_packets),
+        a_remote_lost_packets = unless_zero(a.remote_lost_packets),
+        a_dropped_packets = unless_zero(a.dropped_packets),
+        b_received_packets = unless_zero(b.received_packets),
+        b_sent_packets = unless_zero(b.sent_packets),
+        b_lost_packets = unless_zero(b.lost_packets),
+        b_remote_lost_packets = unless_zero(b.remote_lost_packets),
+        b_dropped_packets = unless_zero(b.dropped_packets),
+        "call ended"
+    );
+}
+
+fn unless_zero<N: Default + PartialEq>(count: N) -> Option<N> {
+    (count != N::default()).then_some(count)
+}
+
+fn call_ended_for_programs(ended: &CallEnded) {
     let (a, b) = (&ended.leg_a, &ended.leg_b);
     info!(
         session_id = ended.began.session_id,
@@ -156,4 +218,22 @@ fn call_ended(ended: &CallEnded) {
 
 fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ux_start_times_are_for_people() {
+        let time = in_seconds("2026-12-01T04:51:07.123456Z");
+        assert_eq!(time, "2026-12-01 04:51:07");
+        assert_eq!(in_seconds("soon"), "soon");
+    }
+
+    #[test]
+    fn ux_start_counters_at_zero_are_left_out() {
+        assert_eq!(unless_zero(0_u64), None);
+        assert_eq!(unless_zero(-1_i64), Some(-1));
+    }
 }

@@ -6,6 +6,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
 
+use super::upgrade;
 use crate::config::Config;
 use crate::phone;
 
@@ -127,13 +128,33 @@ fn settings(config: &Config, passwords: bool) -> serde_json::Value {
         .filter(|_| passwords)
         .map(line)
         .collect();
+    // Without lines of our own the number leads to the carrier.
+    let echo = config.lines.echo.as_ref();
+    let echo = echo.filter(|_| !config.lines.entries.is_empty());
     json!({
         "demo": config.demo,
         "lines": lines,
         "domain": domain(config),
-        "echo": config.lines.echo,
+        "echo": echo,
+        "echo_domain": config.lines.domain,
+        "video": video(config),
         "websocket_path": config.web.path,
     })
+}
+
+/// Whether calls of a domain's users may have pictures, by domain; `*` stands for all others.
+fn video(config: &Config) -> serde_json::Value {
+    let takes_video = |trunk: usize| config.trunks.get(trunk).is_none_or(|trunk| trunk.video);
+    let realms = config.realms.iter();
+    let mut video: serde_json::Map<String, serde_json::Value> = realms
+        .map(|realm| (realm.domain.clone(), takes_video(realm.trunk).into()))
+        .collect();
+    if !config.lines.entries.is_empty() {
+        video.insert(config.lines.domain.to_ascii_lowercase(), true.into());
+    }
+    let others = config.trunk_of_domain("*").is_none_or(takes_video);
+    video.insert("*".to_owned(), others.into());
+    video.into()
 }
 
 /// Lets the page open a WebSocket to the host that it came from and to no other: not every browser
@@ -152,23 +173,9 @@ fn policy_for(headers: &HeaderMap) -> Option<HeaderValue> {
 /// True if the browser came here by a name of this machine itself. A page of a stranger whose name
 /// leads to 127.0.0.1 (DNS rebinding) has that name in `Host`.
 fn is_local_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else {
-        return false;
-    };
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    let host = headers.get(header::HOST);
+    host.and_then(|value| value.to_str().ok())
+        .is_some_and(upgrade::is_loopback)
 }
 
 fn file(asset: &'static phone::Asset, headers: &HeaderMap) -> Answer {
@@ -216,4 +223,44 @@ fn with_body(status: StatusCode, content_type: &'static str, body: Bytes) -> Ans
         headers.insert(name, HeaderValue::from_static(value));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CARRIER: &str = "[web]\nlisten = \"127.0.0.1:8443\"\n[sip]\nlisten = \"127.0.0.1:5060\"\n\
+        [[trunk]]\nname = \"carrier\"\ntarget = \"127.0.0.2:5060\"\ndomain = \"Example.com\"\n";
+
+    fn settings_of(more: &str) -> serde_json::Value {
+        let text = format!("{CARRIER}{more}");
+        settings(
+            &Config::parse("test.toml", &text, &|_| None).unwrap(),
+            false,
+        )
+    }
+
+    #[test]
+    fn ux_p14_the_page_offers_what_a_carrier_without_lines_can_do() {
+        let alone = settings_of("");
+        assert_eq!(alone["echo"], json!(null));
+        assert_eq!(alone["video"], json!({ "*": false }));
+        assert_eq!(settings_of("video = true\n")["video"], json!({ "*": true }));
+
+        let line = "[[line]]\nnumber = \"1001\"\npassword = \"a long one\"\n";
+        let with_line = settings_of(line);
+        assert_eq!(with_line["echo"], "9196");
+        assert_eq!(with_line["echo_domain"], "ringway.local");
+        let video = json!({ "*": false, "ringway.local": true });
+        assert_eq!(with_line["video"], video);
+
+        let realm = "[[realm]]\ndomain = \"Example.com\"\ntrunk = \"carrier\"\n";
+        let with_realm = settings_of(realm);
+        assert_eq!(
+            with_realm["video"],
+            json!({ "*": true, "example.com": false })
+        );
+    }
 }

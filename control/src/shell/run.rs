@@ -1,7 +1,7 @@
 //! Starts everything, in the order in which one thing needs the other, and ends it again.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use dataplane::Dataplane;
 use dataplane::config::{DataplaneConfig, WorkerConfig};
 use dataplane::link::WorkerHandle;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::arrival::Arrival;
 use super::dns::Dns;
@@ -21,7 +21,7 @@ use super::streams::{self, Doors, Streams};
 use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
-use super::{acme, clock, handshakes, log, signals, trunk_tls, udp};
+use super::{acme, clock, greeting, handshakes, log, signals, trunk_tls, udp};
 use crate::config::{Config, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
 use crate::limits::ARRIVALS_MAX;
@@ -90,19 +90,13 @@ impl std::error::Error for RunError {}
 /// Something could not be started, or a media worker failed.
 pub fn run(config: Config) -> Result<(), RunError> {
     log::start(&config.log);
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        demo = config.demo,
-        "ringway starts"
-    );
     // Lines are people: their numbers and names, which come last, are not for the log.
-    info!(count = config.lines.entries.len(), "built-in lines");
     for line in config
         .effective()
         .lines()
         .take_while(|line| *line != "[[line]]")
     {
-        info!("configuration: {line}");
+        debug!("configuration: {line}");
     }
     for warning in config.warnings() {
         warn!("{warning}");
@@ -113,7 +107,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     }
     for (index, worker) in dataplane.workers.iter().enumerate() {
         let (backend, browser) = (worker.backend(), worker.browser_address());
-        info!(index, %backend, %browser, "media worker runs");
+        debug!(index, %backend, %browser, "media worker runs");
     }
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -191,7 +185,7 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     });
     let web = Arc::new(Web::new(&config, tokens, sender));
     let listeners = listen(&config, &web).await?;
-    announce(&config, &listeners);
+    greet(&config, &listeners, &workers);
     let links = workers.into_iter().map(WorkerLink::new).collect();
     let mut driver = Driver::new(engine, web, socket, links, Some(handshakes));
     if let Some((streams, dns)) = trunk_side {
@@ -238,6 +232,14 @@ fn listen_to_trunks(
     }
     let streams = Streams::new(arrivals.clone(), sip, connectors, doors);
     Ok((streams, Dns::new(sip, arrivals.clone())))
+}
+
+/// Tells the operator where everything is.
+fn greet(config: &Config, listeners: &[WebListener], workers: &[WorkerHandle]) {
+    let media: Vec<SocketAddr> = workers.iter().map(WorkerHandle::browser_address).collect();
+    for line in greeting::lines(config, listeners, &media) {
+        info!("{line}");
+    }
 }
 
 /// What peers are told about each worker.
@@ -292,22 +294,6 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
         });
     }
     Ok(bound)
-}
-
-/// Tells the person at the terminal where the web phone is.
-fn announce(config: &Config, listeners: &[WebListener]) {
-    let mut out = io::stdout().lock();
-    for listener in listeners {
-        let mut address = listener.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(config.media.browser_advertise);
-        }
-        let scheme = if listener.secure { "https" } else { "http" };
-        let written = writeln!(out, "ringway: web phone at {scheme}://{address}/");
-        if let Err(error) = written.and_then(|()| out.flush()) {
-            info!(%error, "standard output is closed");
-        }
-    }
 }
 
 fn dataplane_config(config: &Config) -> DataplaneConfig {

@@ -122,7 +122,8 @@ fn is_key(key: &str) -> bool {
 fn is_allowed_origin(headers: &HeaderMap, host: &str, origins: &Origins) -> bool {
     let listed = match origins {
         Origins::Any => return true,
-        Origins::SameAnd(listed) => listed,
+        Origins::SameAnd(listed) => Some(listed),
+        Origins::SameAndLoopback => None,
     };
     if !headers.contains_key(header::ORIGIN) {
         return true;
@@ -132,11 +133,31 @@ fn is_allowed_origin(headers: &HeaderMap, host: &str, origins: &Origins) -> bool
     };
     let origin = origin.to_ascii_lowercase();
     // Only host and port are compared: a TLS terminator in front changes the scheme.
-    let same = origin
+    let authority = origin
         .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"))
-        .is_some_and(|authority| authority.eq_ignore_ascii_case(host));
-    same || listed.contains(&origin)
+        .or_else(|| origin.strip_prefix("http://"));
+    let same = authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+    same || match listed {
+        Some(listed) => listed.contains(&origin),
+        None => authority.is_some_and(is_loopback),
+    }
+}
+
+/// True if this host, with or without a port, is the browser's own machine. A name that somebody
+/// points at 127.0.0.1 is not.
+pub(super) fn is_loopback(authority: &str) -> bool {
+    // `Authority` takes user information too; an origin has none.
+    let Some(authority) = Some(authority).filter(|text| !text.contains('@')) else {
+        return false;
+    };
+    let Ok(authority) = authority.parse::<hyper::http::uri::Authority>() else {
+        return false;
+    };
+    let host = authority.host().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -243,6 +264,39 @@ mod tests {
             "https://edge.example.com.evil.example",
         ] {
             assert_eq!(with("origin", &[origin]), Err(Refusal::Origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn ux_g4_the_demo_takes_pages_of_the_same_machine_and_no_others() {
+        let outcome = |origin: &'static str| {
+            let mut headers = request(&GOOD);
+            headers.append("origin", HeaderValue::from_static(origin));
+            let origins = Origins::SameAndLoopback;
+            check(&Method::GET, Version::HTTP_11, &headers, &origins)
+        };
+        for origin in [
+            "http://127.0.0.1:9000",
+            "https://localhost",
+            "http://LOCALHOST:5173",
+            "http://[::1]:3000",
+            "http://127.1.2.3",
+            "https://edge.example.com",
+        ] {
+            assert!(outcome(origin).is_ok(), "{origin}");
+        }
+        for origin in [
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example:9000",
+            "http://evil.example",
+            "http://evil@localhost",
+            "http://192.168.1.2:9000",
+            "http://[::2]",
+            "ftp://localhost",
+            "null",
+            "",
+        ] {
+            assert_eq!(outcome(origin), Err(Refusal::Origin), "{origin}");
         }
     }
 
