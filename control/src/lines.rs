@@ -78,22 +78,22 @@ impl Lines {
             .message
             .header(HeaderName::To)
             .and_then(NameAddr::parse);
-        let number = to.and_then(|to| to.uri.user_decoded()).unwrap_or_default();
         let config = context.config.clone();
-        let Some(line) = find(&config.lines, &number) else {
+        let Some(line) = to.and_then(|to| named(&config.lines, &to.uri)) else {
             let source = context.source(request);
             self.guesses.failed(now, source, None);
             return context.refuse(now, request, 404, "unknown line");
         };
+        let number = line.number.as_str();
         if !self.authenticate(context, now, request, line, HeaderName::Authorization) {
             return;
         }
         let domain = config.lines.domain.as_str();
-        let outcome = self.update(now, connection, (&number, domain), &request.message);
+        let outcome = self.update(now, connection, (number, domain), &request.message);
         match outcome {
             Ok(()) => {
                 let mut response = context.response(&request.message, 200);
-                for (contact, left) in self.contacts(now, &number) {
+                for (contact, left) in self.contacts(now, number) {
                     response.push(HeaderName::Contact, with_expires(contact, left));
                 }
                 context.respond(now, request.transaction, response);
@@ -365,6 +365,16 @@ fn is_for_target(credentials: &Credentials, request: &Message) -> bool {
 /// The line with this number.
 pub(crate) fn find<'c>(config: &'c LinesConfig, number: &str) -> Option<&'c LineConfig> {
     config.entries.iter().find(|line| line.number == number)
+}
+
+/// The line with the first of these numbers that is one.
+pub(crate) fn find_any<'c>(config: &'c LinesConfig, numbers: &[String]) -> Option<&'c LineConfig> {
+    numbers.iter().find_map(|number| find(config, number))
+}
+
+/// The line that an address names, whatever parameters its number has.
+pub(crate) fn named<'c>(config: &'c LinesConfig, uri: &Uri) -> Option<&'c LineConfig> {
+    find_any(config, &uri.numbers())
 }
 
 /// The same tab: its instance if it names one (RFC 5626 section 4.1), else its URI.

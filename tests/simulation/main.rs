@@ -17,6 +17,7 @@ mod late_offer;
 mod limits;
 mod lines;
 mod locate;
+mod number_params;
 mod numbers;
 mod peers;
 mod privacy;

@@ -12,6 +12,7 @@ use crate::engine::context::{Context, Incoming};
 use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
 use crate::limits::{ROUTES_PER_BINDING_MAX, TRUNK_REGISTRATION_EXPIRES_DEFAULT_S};
+use crate::sip::uri::split_number;
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
 
 /// Separates the user from the token in our Contacts.
@@ -423,13 +424,13 @@ pub(crate) fn contact_of(context: &Context, address_of_record: &str, token: &str
     context.trunk_side_uri(&format!("{user}{TOKEN_MARK}{token}"), transport)
 }
 
-/// The text in the user part of a URI of ours that should be a token.
+/// The text in the user part of a URI of ours that should be a token. A carrier may have added
+/// parameters of a number behind it.
 pub(crate) fn token_in(uri: &Uri) -> Option<&str> {
     let user = uri.user.as_deref()?;
-    Some(
-        user.rsplit_once(TOKEN_MARK)
-            .map_or(user, |(_, token)| token),
-    )
+    let token = user.rsplit_once(TOKEN_MARK);
+    let (token, _) = split_number(token.map_or(user, |(_, token)| token));
+    Some(token)
 }
 
 /// What the browser sees of its own Contact: not more time than it asked for.

@@ -165,16 +165,13 @@ impl Engine {
         }
         // A carrier that knows its users, but does not say which of their places it means.
         let uri = message.request_uri().and_then(Uri::parse);
-        let user = uri.as_ref().and_then(Uri::user_decoded);
-        if let (Some(user), Some(config)) = (user, self.context.config.trunks.get(trunk)) {
-            let other = numbers::user_from_trunk(&config.numbers, &user);
+        if let (Some(uri), Some(config)) = (uri, self.context.config.trunks.get(trunk)) {
+            let users = numbers::meant(&config.numbers, uri.numbers());
             let known = |user: &String| {
                 let user = format!("{user}@{}", config.domain);
                 self.edge.bindings.of_address(now, trunk, &user)
             };
-            if let Some((token, binding)) =
-                std::iter::once(user).chain(other).find_map(|u| known(&u))
-            {
+            if let Some((token, binding)) = users.iter().find_map(known) {
                 let found = found_at(&self.context, token, binding, None)?;
                 return Ok(Onward {
                     to: Peer::WebSocket(found.connection).into(),

@@ -18,7 +18,7 @@ use crate::lines;
 use crate::sdp::Refusal;
 use crate::sip::uri::Scheme;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Transport, Uri};
-use crate::trunk::called::called_number;
+use crate::trunk::called::called_numbers;
 use crate::trunk::numbers;
 
 /// Why a request goes nowhere: the status that says so, and a word for the log.
@@ -216,11 +216,13 @@ impl Engine {
         let given = Routes::from_browser(&self.context, &self.edge.tokens, message);
         let given = given.ok_or((400, "Route not understood"))?.onward;
         let sender = self.sender(now, connection, message)?;
-        let uri = message.request_uri().and_then(Uri::parse);
-        let uri = uri.map(|uri| numbers::sip_of_tel(&uri, &sender.uri.host).unwrap_or(uri));
-        let uri = uri
-            .filter(|uri| !uri.host.is_empty())
-            .ok_or((416, "no sip URI"))?;
+        let asked = message.request_uri().and_then(Uri::parse);
+        let asked = asked.ok_or((416, "no URI"))?;
+        let called = asked.numbers();
+        let uri = numbers::sip_of_tel(&asked, &sender.uri.host).unwrap_or(asked);
+        if uri.host.is_empty() {
+            return Err((416, "no sip URI"));
+        }
         if let Some(trunk) = self.context.config.trunk_of_domain(&sender.uri.host) {
             let user = address_of_record(&sender.to_string()).unwrap_or_default();
             let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
@@ -243,7 +245,9 @@ impl Engine {
             return Err((403, "From is of a foreign domain"));
         }
         let routes = allowed_routes(given, &[])?;
-        let number = sender.uri.user_decoded().unwrap_or_default();
+        let line = lines::named(&self.context.config.lines, &sender.uri);
+        let line = line.ok_or((403, "From is no line of ours"))?;
+        let number = line.number.clone();
         let context = &mut self.context;
         if proof == Proof::Asked && !self.lines.prove(context, now, request, &number) {
             return Ok(None);
@@ -254,23 +258,28 @@ impl Engine {
             sender,
             routes,
         };
-        self.route_from_line(now, caller, uri).map(Some)
+        self.route_from_line(now, caller, &called, uri).map(Some)
     }
 
     fn route_from_line(
         &self,
         now: Instant,
         caller: Caller<'_>,
+        called: &[String],
         uri: Uri,
     ) -> Result<Target, NoRoute> {
         let config = &self.context.config;
-        let number = uri.user_decoded().unwrap_or_default();
-        if config.lines.echo.as_deref() == Some(number.as_str()) {
+        if config
+            .lines
+            .echo
+            .as_ref()
+            .is_some_and(|echo| called.contains(echo))
+        {
             return Ok(Target::Echo);
         }
-        if lines::find(&config.lines, &number).is_some() {
+        if let Some(line) = lines::find_any(&config.lines, called) {
             let from = caller.shown(None);
-            let outgoing = self.to_line(now, &from, &number)?;
+            let outgoing = self.to_line(now, &from, &line.number)?;
             return Ok(Target::Leg(Box::new(outgoing)));
         }
         match config.trunks.as_slice() {
@@ -294,7 +303,7 @@ impl Engine {
         let to = Uri::sip(Some(number), &config.domain, None);
         let mut from = from.clone();
         if from.display.is_none() {
-            let name = lines::find(config, &from.uri.user_decoded().unwrap_or_default());
+            let name = lines::named(config, &from.uri);
             from.set_display_name(name.map(|line| line.name.as_str()));
         }
         Ok(OutgoingInvite {
@@ -383,23 +392,19 @@ impl Engine {
     ) -> Result<OutgoingInvite, NoRoute> {
         let config = &self.context.config;
         let trunk_config = config.trunks.get(trunk).ok_or((403, "not from a trunk"))?;
-        let uri = request
-            .request_uri()
-            .and_then(Uri::parse)
-            .ok_or((416, "no sip URI"))?;
-        let uri = numbers::sip_of_tel(&uri, &trunk_config.domain).unwrap_or(uri);
+        let asked = request.request_uri().and_then(Uri::parse);
+        let asked = asked.ok_or((416, "no sip URI"))?;
         let from = caller_of_trunk(trunk_config, request);
         let from = from.ok_or((400, "From not understood"))?;
         let routes = Routes::of(&self.context, &self.edge.tokens, request)
             .ok_or((400, "Route not understood"))?;
         let Some(found) = self.found(now, trunk, request, &routes)? else {
-            let called = called_number(Some(trunk_config), request, &uri);
-            let other = numbers::user_from_trunk(&trunk_config.numbers, &called);
-            let mut numbers = std::iter::once(called).chain(other);
-            let number = numbers.find(|number| lines::find(&config.lines, number).is_some());
-            let number = number.ok_or((404, "no such user"))?;
-            return self.to_line(now, &from, &number);
+            let called = called_numbers(trunk_config, request, &asked);
+            let line = lines::find_any(&config.lines, &called);
+            let line = line.ok_or((404, "no such user"))?;
+            return self.to_line(now, &from, &line.number);
         };
+        let uri = numbers::sip_of_tel(&asked, &trunk_config.domain).unwrap_or(asked);
         let to = found.place.address_of_record.rsplit_once('@');
         let to = to.map(|(user, domain)| Uri::sip(Some(user), domain, None));
         Ok(OutgoingInvite {

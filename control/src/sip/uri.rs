@@ -9,11 +9,13 @@ use super::header::params::{Params, quote, quoted_end, unescape, unquote};
 use super::message::Message;
 
 mod escape;
+mod number;
 mod parts;
 #[cfg(test)]
 mod tests;
 
 pub use escape::{decode, escape_user};
+pub use number::{digits_of, split_number, without_visual};
 pub(in crate::sip) use parts::take_host;
 use parts::{Kind, Parts, parse_ipv6, split_params};
 

@@ -7,7 +7,7 @@
 //! codes (`*21#`), and numbers that are too short to be anybody's, such as those for emergencies.
 
 use crate::config::{NumberForm, NumbersConfig};
-use crate::sip::uri::{Scheme, decode};
+use crate::sip::uri::{Scheme, decode, digits_of, split_number, without_visual};
 use crate::sip::{NameAddr, Uri};
 
 /// Fewest digits of a number that is rewritten, without prefixes in front of it: what is shorter is
@@ -15,9 +15,6 @@ use crate::sip::{NameAddr, Uri};
 const NATIONAL_DIGITS_MIN: usize = 7;
 /// Most digits of an international number (E.164 section 6).
 const E164_DIGITS_MAX: usize = 15;
-/// What stands in a number for the eye only (RFC 3966 section 5.1.1), and the space, which people
-/// write.
-const VISUAL: [char; 5] = ['-', '.', '(', ')', ' '];
 
 /// Rewrites an address on its way to the carrier.
 pub fn to_trunk(config: &NumbersConfig, uri: &mut Uri) {
@@ -68,10 +65,8 @@ pub fn sip_of_tel(tel: &Uri, domain: &str) -> Option<Uri> {
     if tel.scheme != Scheme::Tel {
         return None;
     }
-    let number: String = decode(tel.user.as_deref()?)?;
-    let number: String = number.chars().filter(|c| !VISUAL.contains(c)).collect();
-    let context = tel.params.get("phone-context").unwrap_or_default();
-    let context: String = context.chars().filter(|c| !VISUAL.contains(c)).collect();
+    let number = without_visual(&decode(tel.user.as_deref()?)?);
+    let context = without_visual(tel.params.get("phone-context").unwrap_or_default());
     let is_global = number.starts_with('+');
     let prefix = match global_digits(&context) {
         Some(_) if !is_global => context.as_str(),
@@ -96,11 +91,12 @@ pub fn sip_of_tel(tel: &Uri, domain: &str) -> Option<Uri> {
     Some(user)
 }
 
-/// The user part that a number would have in the form that browsers see; `None` if that is the same.
+/// Whom these numbers of a carrier may mean: as they are, then in the form that browsers see.
 #[must_use]
-pub fn user_from_trunk(config: &NumbersConfig, user: &str) -> Option<String> {
-    let rewritten = convert(config, user, config.outbound, config.inbound)?;
-    (rewritten != user).then_some(rewritten)
+pub fn meant(config: &NumbersConfig, numbers: Vec<String>) -> Vec<String> {
+    let convert = |number: &String| convert(config, number, config.outbound, config.inbound);
+    let converted: Vec<String> = numbers.iter().filter_map(convert).collect();
+    numbers.into_iter().chain(converted).collect()
 }
 
 /// `spoken` is the form in which the side that wrote the address writes numbers.
@@ -112,10 +108,7 @@ fn rewrite(config: &NumbersConfig, uri: &mut Uri, spoken: NumberForm, wanted: Nu
         return;
     };
     // Parameters of a number in front of the @ stay: `verstat`, `npdi`.
-    let (number, params) = match user.split_once(';') {
-        Some((number, _)) => user.split_at(number.len()),
-        None => (user, ""),
-    };
+    let (number, params) = split_number(user);
     let Some(number) = decode(number) else {
         return;
     };
@@ -182,17 +175,8 @@ fn international(config: &NumbersConfig, dialled: &str, spoken: NumberForm) -> O
 
 /// The number in a `sip` URI, as dialled. `None` if its user is none.
 fn number_of(uri: &Uri) -> Option<String> {
-    let user = uri.user.as_deref()?;
-    let number = user.split(';').next().unwrap_or_default();
+    let (number, _) = split_number(uri.user.as_deref()?);
     digits_of(&decode(number)?)
-}
-
-/// A number without visual separators: digits, perhaps with a `+` in front.
-fn digits_of(text: &str) -> Option<String> {
-    let number: String = text.chars().filter(|c| !VISUAL.contains(c)).collect();
-    let digits = number.strip_prefix('+').unwrap_or(&number);
-    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then_some(number)
 }
 
 /// The digits behind the `+` of a global number.
