@@ -23,6 +23,7 @@ pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
 use session::{Role, Session};
 
 use crate::keys::SrtpKeys;
+use crate::limits::DTLS_CERTIFICATE_BYTES_MAX;
 
 /// What a session wants done.
 #[derive(Debug)]
@@ -51,8 +52,18 @@ pub enum DtlsError {
     NoSrtpProfile,
     /// The peer did not answer in time.
     Timeout,
+    /// The peer's certificate is larger than
+    /// [`DTLS_CERTIFICATE_BYTES_MAX`](crate::limits::DTLS_CERTIFICATE_BYTES_MAX); its length in bytes.
+    CertificateTooLarge(usize),
+    /// The peer sent more than
+    /// [`DTLS_HANDSHAKE_BYTES_MAX`](crate::limits::DTLS_HANDSHAKE_BYTES_MAX) before its certificate
+    /// was whole, or in more pieces than are kept.
+    FlightTooLong,
     /// The handshake failed.
     Handshake(String),
+    /// The library panicked, with this message. A fault of ours or of the library, never of the
+    /// peer alone: report it.
+    Panicked(String),
     /// The session had failed before.
     Ended,
 }
@@ -66,7 +77,16 @@ impl fmt::Display for DtlsError {
             Self::FingerprintCount => f.write_str("no fingerprint, or too many"),
             Self::NoSrtpProfile => f.write_str("no common SRTP protection profile"),
             Self::Timeout => f.write_str("DTLS handshake timed out"),
+            Self::CertificateTooLarge(bytes) => write!(
+                f,
+                "the peer's certificate has {bytes} bytes: more than {DTLS_CERTIFICATE_BYTES_MAX} \
+                 are not taken"
+            ),
+            Self::FlightTooLong => f.write_str(
+                "the peer's certificate, or what it sent before it, is longer than is taken",
+            ),
             Self::Handshake(why) => write!(f, "DTLS handshake failed: {why}"),
+            Self::Panicked(why) => write!(f, "the DTLS library panicked: {why}"),
             Self::Ended => f.write_str("the DTLS session has ended"),
         }
     }

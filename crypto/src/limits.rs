@@ -62,8 +62,18 @@ pub const SRTP_OVERHEAD_BYTES_MAX: usize = 16 + 4 + MKI_BYTES_MAX;
 /// Largest DTLS datagram that we send, in bytes: fits any path that WebRTC works on.
 pub const DTLS_DATAGRAM_BYTES_MAX: usize = 1200;
 
-/// Largest certificate of a peer, in bytes. Browsers' are below 1 KiB.
+/// Largest certificate of a peer, in bytes. Browsers' are below 1 KiB; certificates of authorities
+/// with a hundred names are below 8 KiB.
 pub const DTLS_CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+
+/// Most bytes that a peer may send before its certificate is whole: a chain of certificates of that
+/// size, sent two or three times on a path with loss. No certificate that the library gives out can
+/// be longer than that.
+pub const DTLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+
+/// Datagrams of one flight that are kept until it is whole, and that one of ours may have: enough for
+/// [`DTLS_CERTIFICATE_BYTES_MAX`] on a path that takes 512 bytes at a time.
+pub const DTLS_PIECES_MAX: usize = 40;
 
 /// When an unanswered DTLS flight is sent again for the first time; then the wait doubles. dimpl
 /// varies it by a quarter both ways, so the first one happens within 100 ms.

@@ -84,6 +84,8 @@ pub struct HandshakeCounters {
     /// Sessions that ended after they had given their keys: the browser closed the association, or
     /// disturbed it. Media goes on; signalling or silence ends the call.
     pub ended_after_completion: u64,
+    /// Sessions that ended because the DTLS library panicked.
+    pub panicked: u64,
 }
 
 /// All sessions. `handle_*`, then `poll_output` until `None`.
@@ -201,7 +203,11 @@ impl Handshakes {
                 self.sessions.insert(flow, session);
                 self.drive(flow, |_| Ok(()));
             }
-            Err(error) => self.fail(flow, error.to_string()),
+            Err(error) => {
+                let panicked = matches!(error, DtlsError::Panicked(_));
+                self.counters.panicked += u64::from(panicked);
+                self.fail(flow, error.to_string());
+            }
         }
     }
 
@@ -243,7 +249,11 @@ impl Handshakes {
         }
         self.timeouts.extend(timeout.map(|at| (at, flow)));
         let reason = match result {
-            Err(error) => error.to_string(),
+            Err(error) => {
+                let panicked = matches!(error, DtlsError::Panicked(_));
+                self.counters.panicked += u64::from(panicked);
+                error.to_string()
+            }
             Ok(()) if closed => "the browser closed the association".to_owned(),
             Ok(()) => return true,
         };

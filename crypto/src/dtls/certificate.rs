@@ -42,14 +42,21 @@ impl Certificate {
         name.push(DnType::CommonName, "WebRTC");
         parameters.distinguished_name = name;
         let certificate = parameters.self_signed(&key).map_err(failed)?.der().to_vec();
+        Ok(Self::from_der(certificate, key.serialize_der()))
+    }
+
+    /// A certificate that exists (DER), with its private key: ECDSA P-256 or P-384, PKCS #8. A key
+    /// that is none makes every session end with [`DtlsError::Panicked`].
+    #[must_use]
+    pub fn from_der(certificate: Vec<u8>, private_key: Vec<u8>) -> Self {
         let fingerprint = Fingerprint::of_certificate(HashFunction::Sha256, &certificate);
         let pair = DtlsCertificate {
             certificate,
-            private_key: key.serialize_der(),
+            private_key,
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(Inner { pair, fingerprint }),
-        })
+        }
     }
 
     /// The SHA-256 fingerprint for `a=fingerprint`.

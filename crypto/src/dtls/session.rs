@@ -3,9 +3,15 @@
 //! dimpl reports the peer's certificate when it arrives, the key material when the peer has proved
 //! to own the private key and both Finished messages fit. It wants to be polled dry after every
 //! call and its errors are final.
+//!
+//! dimpl asserts where a buffer of ours is too small for a certificate, and a stranger chooses the
+//! certificate: the buffer is as large as everything that the peer has sent so far. Should it panic
+//! all the same, the session ends like after any other error ([`DtlsError::Panicked`]).
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,7 +23,8 @@ use super::{DtlsError, DtlsOutput, DtlsVersions};
 use crate::keys::{MasterKey, SrtpKeys, SrtpProfile};
 use crate::limits::{
     DTLS_CERTIFICATE_BYTES_MAX, DTLS_DATAGRAM_BYTES_MAX, DTLS_FIRST_RETRANSMIT,
-    DTLS_HANDSHAKE_TIMEOUT, DTLS_RETRANSMITS_MAX, FINGERPRINTS_MAX,
+    DTLS_HANDSHAKE_BYTES_MAX, DTLS_HANDSHAKE_TIMEOUT, DTLS_PIECES_MAX, DTLS_RETRANSMITS_MAX,
+    FINGERPRINTS_MAX,
 };
 
 /// dimpl says "never" with an instant years away.
@@ -38,6 +45,9 @@ pub(super) struct Session {
     expected: Vec<Fingerprint>,
     /// What the peer showed, in DER.
     certificate: Option<Vec<u8>>,
+    /// Bytes that have come before the certificate, which cannot be longer. At most
+    /// [`DTLS_HANDSHAKE_BYTES_MAX`].
+    received: usize,
     /// The handshake is complete.
     connected: bool,
     /// It gave key material: it need not, when the peer does not offer an SRTP profile.
@@ -56,20 +66,24 @@ impl Session {
         now: Instant,
     ) -> Result<Self, DtlsError> {
         let (config, pair) = (config()?, certificate.pair());
-        let mut dtls = Box::new(match versions {
-            DtlsVersions::Only12 => Dtls::new_12(config, pair, now),
-            DtlsVersions::Only13 => Dtls::new_13(config, pair, now),
-            DtlsVersions::Both => Dtls::new_auto(config, pair, now),
-        });
-        if role == Role::Client {
-            dtls.set_active(true);
-        }
+        let dtls = unless_panicked(|| {
+            let mut dtls = Box::new(match versions {
+                DtlsVersions::Only12 => Dtls::new_12(config, pair, now),
+                DtlsVersions::Only13 => Dtls::new_13(config, pair, now),
+                DtlsVersions::Both => Dtls::new_auto(config, pair, now),
+            });
+            if role == Role::Client {
+                dtls.set_active(true);
+            }
+            dtls
+        })?;
         let mut session = Self {
             role,
             dtls: Some(dtls),
             client_waits: role == Role::Client,
             expected: Vec::new(),
             certificate: None,
+            received: 0,
             connected: false,
             exported: false,
             keys: None,
@@ -103,10 +117,13 @@ impl Session {
             return Ok(());
         }
         self.client_waits = false;
-        let result = match self.dtls.as_mut() {
-            Some(dtls) => dtls.handle_packet(datagram),
-            None => return Err(DtlsError::Ended),
-        };
+        if self.certificate.is_none() {
+            self.received = self.received.saturating_add(datagram.len());
+            if self.received > DTLS_HANDSHAKE_BYTES_MAX {
+                return self.fail(DtlsError::FlightTooLong);
+            }
+        }
+        let result = self.ask(|dtls| dtls.handle_packet(datagram))?;
         self.conclude(now, result)
     }
 
@@ -115,10 +132,7 @@ impl Session {
     }
 
     pub(super) fn close(&mut self, now: Instant) -> Result<(), DtlsError> {
-        let result = match self.dtls.as_mut() {
-            Some(dtls) => dtls.close(),
-            None => return Err(DtlsError::Ended),
-        };
+        let result = self.ask(Dtls::close)?;
         self.conclude(now, result)
     }
 
@@ -131,10 +145,7 @@ impl Session {
     }
 
     fn advance(&mut self, now: Instant) -> Result<(), DtlsError> {
-        let result = match self.dtls.as_mut() {
-            Some(dtls) => dtls.handle_timeout(now),
-            None => return Err(DtlsError::Ended),
-        };
+        let result = self.ask(|dtls| dtls.handle_timeout(now))?;
         self.conclude(now, result)
     }
 
@@ -147,6 +158,7 @@ impl Session {
         match result {
             Ok(()) => self.drain(now),
             Err(dimpl::Error::Timeout(_)) => self.fail(DtlsError::Timeout),
+            Err(dimpl::Error::ReceiveQueueFull) => self.fail(DtlsError::FlightTooLong),
             Err(error) => {
                 let reason = DtlsError::Handshake(error.to_string());
                 self.fail(reason)
@@ -154,36 +166,48 @@ impl Session {
         }
     }
 
+    /// Asks the library for something. A panic in it ends this session and no other.
+    fn ask<T>(&mut self, step: impl FnOnce(&mut Dtls) -> T) -> Result<T, DtlsError> {
+        let dtls = self.dtls.as_mut().ok_or(DtlsError::Ended)?;
+        match unless_panicked(|| step(dtls)) {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.end();
+                Err(error)
+            }
+        }
+    }
+
     fn drain(&mut self, now: Instant) -> Result<(), DtlsError> {
         let mut stack = [0; DTLS_DATAGRAM_BYTES_MAX];
         let mut large = Vec::new();
+        if self.certificate.is_none() && self.received > stack.len() {
+            large = vec![0; self.received];
+        }
         loop {
-            let Some(dtls) = self.dtls.as_mut() else {
-                return Err(DtlsError::Ended);
-            };
             let buffer = if large.is_empty() {
                 &mut stack[..]
             } else {
                 &mut large[..]
             };
-            match dtls.poll_output(buffer) {
+            match self.ask(|dtls| dtls.poll_output(buffer))? {
                 Output::Packet(packet) => {
                     self.outputs
                         .push_back(DtlsOutput::Datagram(packet.to_vec()));
                 }
-                Output::BufferTooSmall { needed } if needed <= DTLS_CERTIFICATE_BYTES_MAX => {
+                Output::BufferTooSmall { needed } if needed <= DTLS_HANDSHAKE_BYTES_MAX => {
                     large = vec![0; needed];
                 }
-                Output::BufferTooSmall { .. } => {
-                    let reason = "certificate of the peer is too large";
-                    return self.fail(DtlsError::Handshake(reason.to_owned()));
-                }
+                Output::BufferTooSmall { .. } => return self.fail(DtlsError::FlightTooLong),
                 Output::Timeout(at) => {
                     self.timeout = (at < now + NEVER).then_some(at);
                     return match self.connected && !self.exported {
                         true => self.fail(DtlsError::NoSrtpProfile),
                         false => Ok(()),
                     };
+                }
+                Output::PeerCert(certificate) if certificate.len() > DTLS_CERTIFICATE_BYTES_MAX => {
+                    return self.fail(DtlsError::CertificateTooLarge(certificate.len()));
                 }
                 Output::PeerCert(certificate) => {
                     self.certificate = Some(certificate.to_vec());
@@ -230,13 +254,43 @@ impl Session {
     }
 
     fn fail(&mut self, error: DtlsError) -> Result<(), DtlsError> {
-        self.dtls = None;
+        self.end();
+        Err(error)
+    }
+
+    fn end(&mut self) {
+        self.discard();
         self.keys = None;
         self.timeout = None;
         self.outputs
             .retain(|output| !matches!(output, DtlsOutput::Keys(_)));
-        Err(error)
     }
+
+    /// Drops the state of the library, even if its own clean-up panics.
+    fn discard(&mut self) {
+        let dtls = self.dtls.take();
+        // What a half-done clean-up leaves is memory; the session has ended either way.
+        drop(unless_panicked(|| drop(dtls)));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
+/// Runs code of the library and takes a panic for an error. Whatever it left half done must not be
+/// used again.
+fn unless_panicked<T>(step: impl FnOnce() -> T) -> Result<T, DtlsError> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|panic| DtlsError::Panicked(message_of(&*panic)))
+}
+
+/// The text of a panic.
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
 }
 
 impl fmt::Debug for Session {
@@ -285,6 +339,8 @@ fn config() -> Result<Arc<Config>, DtlsError> {
     let config = Config::builder()
         .with_crypto_provider(dimpl::crypto::aws_lc_rs::default_provider())
         .mtu(DTLS_DATAGRAM_BYTES_MAX)
+        .max_queue_rx(DTLS_PIECES_MAX)
+        .max_queue_tx(DTLS_PIECES_MAX)
         .flight_start_rto(DTLS_FIRST_RETRANSMIT)
         .flight_retries(DTLS_RETRANSMITS_MAX)
         .handshake_timeout(DTLS_HANDSHAKE_TIMEOUT)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+mod certificates;
+
 use super::*;
 use crate::srtp::{SrtpReceiver, SrtpSender};
 
@@ -30,8 +32,11 @@ struct Pair {
 
 impl Pair {
     fn new(versions: DtlsVersions) -> Self {
+        Self::with_client(versions, Certificate::generate().unwrap())
+    }
+
+    fn with_client(versions: DtlsVersions, client_certificate: Certificate) -> Self {
         let now = start();
-        let client_certificate = Certificate::generate().unwrap();
         let server_certificate = Certificate::generate().unwrap();
         Self {
             now,
@@ -48,7 +53,11 @@ impl Pair {
     }
 
     fn expecting(versions: DtlsVersions) -> Self {
-        let mut pair = Self::new(versions);
+        Self::new(versions).with_fingerprints()
+    }
+
+    fn with_fingerprints(self) -> Self {
+        let mut pair = self;
         pair.client
             .expect(vec![pair.server_certificate.fingerprint()])
             .unwrap();

@@ -298,3 +298,21 @@ fn opening_again_starts_a_new_association() {
     bench.exchange();
     bench.assert_completed();
 }
+
+#[test]
+fn media_f1_a_panic_in_the_library_fails_one_flow_and_is_counted() {
+    let now = start();
+    // The library panics on a private key that is none.
+    let broken = Certificate::from_der(vec![0x30, 0], vec![1, 2, 3]);
+    let mut handshakes = Handshakes::new(broken, 10);
+    handshakes.handle_command(now, HandshakeCommand::Open { flow: FLOW });
+    let Some(HandshakeOutput::Event(HandshakeEvent::Failed { flow, reason })) =
+        handshakes.poll_output()
+    else {
+        panic!("nobody is told");
+    };
+    assert_eq!(flow, FLOW);
+    assert!(reason.contains("panicked"), "{reason}");
+    assert_eq!(handshakes.counters().panicked, 1);
+    assert_eq!(handshakes.sessions(), 0);
+}
