@@ -18,6 +18,7 @@ pub(crate) mod end;
 mod exchange;
 pub(crate) mod flows;
 pub(crate) mod headers;
+mod hearing;
 pub(crate) mod join;
 pub(crate) mod leg;
 pub(crate) mod media_events;

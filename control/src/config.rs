@@ -116,6 +116,9 @@ pub struct MediaConfig {
     pub flows_max: usize,
     /// A flow without an authentic packet for this long ends its call. Default 60 s.
     pub silent_after: Duration,
+    /// The same for the flow of a carrier on hold, which need not send (RFC 3264 section 8.4).
+    /// Default: `None`, for ever.
+    pub held_silent_after: Option<Duration>,
     /// Which way packets take between the workers and the kernel. Default: io_uring if allowed.
     pub backend: BackendChoice,
     /// How the media sockets are set up.

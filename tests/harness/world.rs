@@ -284,6 +284,7 @@ impl World {
             | Command::SetRoute(_)
             | Command::SendDigit(_)
             | Command::ClearRoute { .. }
+            | Command::ExpectMedia { .. }
             | Command::CloseFlow { .. }
             | Command::Stop => None,
         };
@@ -416,6 +417,7 @@ impl World {
             | Command::SetRoute(_)
             | Command::SendDigit(_)
             | Command::ClearRoute { .. }
+            | Command::ExpectMedia { .. }
             | Command::Stop => {}
         }
     }

@@ -56,6 +56,7 @@ fn digits(world: &World) -> Vec<SendDigit> {
         | Command::InstallKeys { .. }
         | Command::SetRoute(_)
         | Command::ClearRoute { .. }
+        | Command::ExpectMedia { .. }
         | Command::CloseFlow { .. }
         | Command::Stop => None,
     };
@@ -258,6 +259,7 @@ fn ended_types(world: &World, flow: FlowId) -> Vec<u8> {
         | Command::SetRoute(_)
         | Command::SendDigit(_)
         | Command::ClearRoute { .. }
+        | Command::ExpectMedia { .. }
         | Command::CloseFlow { .. }
         | Command::Stop => None,
     };

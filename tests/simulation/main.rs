@@ -11,6 +11,7 @@ mod flows;
 mod forks;
 mod hardening;
 mod headers;
+mod holds;
 mod identity;
 mod large;
 mod late_offer;

@@ -636,6 +636,7 @@ fn closed_flow(command: &Command) -> Option<FlowId> {
         | Command::SetRoute(_)
         | Command::SendDigit(_)
         | Command::ClearRoute { .. }
+        | Command::ExpectMedia { .. }
         | Command::Stop => None,
     }
 }

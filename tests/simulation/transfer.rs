@@ -134,6 +134,7 @@ fn audio_to(world: &World, from: FlowId) -> Option<(FlowId, u32)> {
             | Command::SetRoute(_)
             | Command::SendDigit(_)
             | Command::ClearRoute { .. }
+            | Command::ExpectMedia { .. }
             | Command::CloseFlow { .. }
             | Command::Stop => {}
         }

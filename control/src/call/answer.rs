@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::dialog::sequence;
 use super::end::Cause;
 use super::headers;
+use super::hearing;
 use super::join::{connect, note_codec, open_routes, set_route};
 use super::leg::{Invite, Leg, Side};
 use super::refresh::{raise_interval, timer_policy};
@@ -191,6 +192,7 @@ impl Calls {
         leg.invite = Invite::Accepted;
         call.answered_at = Some(now);
         call.become_state(State::Answered);
+        hearing::begin(context, call);
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
         self.set_deadline(id, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
         self.arm_timer(now, id, Party::Caller);

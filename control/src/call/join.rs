@@ -9,7 +9,7 @@ use super::digits::dtmf;
 use super::flows::connect_remote;
 use super::leg::{Leg, Side};
 use super::setup::{policy, read_offer};
-use super::{Call, Party};
+use super::{Call, Party, hearing};
 use crate::config::Dtmf;
 use crate::engine::context::Context;
 use crate::sdp::{
@@ -173,6 +173,8 @@ pub(crate) fn connect_medium(
             },
         );
     }
+    hearing::expect(context, source, target);
+    hearing::expect(context, target, source);
 }
 
 pub(super) fn set_route(

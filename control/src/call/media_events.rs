@@ -1,13 +1,12 @@
 //! What media workers and handshakes report, and what it means for the call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataplane::link::{Event, FlowId};
 
 use super::end::Cause;
-use super::leg::Side;
 use super::state::State;
-use super::{Call, CallId, Calls, Party};
+use super::{CallId, Calls, Party, hearing};
 use crate::engine::context::Context;
 use crate::media::handshake::HandshakeEvent;
 
@@ -23,7 +22,7 @@ impl Calls {
                 event,
                 duration,
             } => self.digit_heard(context, now, flow, event, duration),
-            Event::MediaSilent { flow, .. } => self.silent(context, now, flow),
+            Event::MediaSilent { flow, silent_for } => self.silent(context, now, flow, silent_for),
             // Nothing waits for these: they are for those who watch.
             Event::PeerSelected { .. } | Event::MediaStarted { .. } => {}
         }
@@ -65,8 +64,8 @@ impl Calls {
         }
     }
 
-    /// A peer has gone without a word. A trunk on hold may be silent.
-    fn silent(&mut self, context: &mut Context, now: Instant, flow: FlowId) {
+    /// A peer has gone without a word.
+    fn silent(&mut self, context: &mut Context, now: Instant, flow: FlowId, silent_for: Duration) {
         let Some((id, party)) = self.leg_of(flow) else {
             return;
         };
@@ -74,7 +73,7 @@ impl Calls {
             return;
         };
         let answered = matches!(call.state, State::Answered | State::Talking);
-        if answered && should_be_heard(call, party, flow) {
+        if answered && hearing::is_fatal(context, call, (party, flow), silent_for) {
             let who = match party {
                 Party::Caller => "caller",
                 Party::Callee => "callee",
@@ -93,20 +92,5 @@ impl Calls {
         let call = self.calls.get(&id)?;
         let has_flow = |(_, leg): &(Party, &super::leg::Leg)| leg.flows().any(|f| f.flow == flow);
         call.legs().find(has_flow).map(|(party, _)| (id, party))
-    }
-}
-
-/// A browser always is: it sends consent checks even on hold. A trunk is unless it said otherwise.
-fn should_be_heard(call: &Call, party: Party, flow: FlowId) -> bool {
-    let Some(leg) = call.leg(party).filter(|_| !call.is_gone(party)) else {
-        return false;
-    };
-    match leg.side {
-        Side::Browser => true,
-        Side::Trunk(_) => {
-            let remote = leg.remote.as_ref();
-            let sends = |media: &crate::sdp::RemoteMedia| media.direction.sends();
-            leg.audio.flow == flow && remote.and_then(|r| r.audio()).is_some_and(sends)
-        }
     }
 }

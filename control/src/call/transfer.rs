@@ -17,7 +17,7 @@ use super::outgoing::{OutgoingInvite, callee_dialog};
 use super::referred::Wanted;
 use super::setup::{Target, plan_offer};
 use super::state::State;
-use super::{Call, CallId, Calls, Party};
+use super::{Call, CallId, Calls, Party, hearing};
 use crate::engine::context::{Context, Incoming};
 use crate::limits::{CALLS_MAX, FLOWS_OPEN_WITHIN, MEDIA_KEYED_WITHIN, REFERRER_LEAVES_WITHIN};
 use crate::sdp::{Direction, OfferPlan, RemoteDescription};
@@ -340,6 +340,7 @@ impl Calls {
             return;
         };
         let joined = rejoin(context, call, Party::Callee);
+        hearing::begin(context, call);
         debug_assert!(joined.is_ok() || call.is_mute, "the codec is one of both");
         call.name_sessions();
         if !call.untold.is_empty() {

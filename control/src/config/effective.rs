@@ -259,6 +259,8 @@ fn media(config: &Config, out: &mut String) -> fmt::Result {
     }
     writeln!(out, "flows_max = {}", media.flows_max)?;
     writeln!(out, "silent_after_s = {}", media.silent_after.as_secs())?;
+    let held_s = media.held_silent_after.map_or(0, |held| held.as_secs());
+    writeln!(out, "held_silent_after_s = {held_s}")?;
     writeln!(out, "backend = \"{}\"", media.backend)?;
     writeln!(out, "browser_dscp = {}", media.io.browser_dscp)?;
     writeln!(out, "trunk_dscp = {}", media.io.trunk_dscp)?;

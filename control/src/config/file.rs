@@ -129,6 +129,7 @@ pub(super) struct Media {
     pub(super) cores: At<Cores>,
     pub(super) flows_max: At<usize>,
     pub(super) silent_after_s: At<u64>,
+    pub(super) held_silent_after_s: At<u64>,
     pub(super) backend: At<String>,
     pub(super) browser_dscp: At<u8>,
     pub(super) trunk_dscp: At<u8>,

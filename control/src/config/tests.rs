@@ -242,6 +242,11 @@ fn refuses_nonsense_in_media() {
         ),
         ("[media]\nsilent_after_s = 0", 2, "`silent_after_s` is 0"),
         (
+            "[media]\nheld_silent_after_s = 59",
+            2,
+            "`held_silent_after_s` is 59",
+        ),
+        (
             "[media]\nbackend = \"epoll\"",
             2,
             "\"auto\", \"uring\" or \"mmsg\"",

@@ -1,6 +1,6 @@
 //! What control asks for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crypto::keys::SrtpKeys;
 
@@ -29,6 +29,7 @@ impl Engine {
             Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
             Command::SetRoute(route) => (route.from, self.set_route(&route)),
             Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
+            Command::ExpectMedia { flow, within } => (flow, self.expect_media(now, flow, within)),
             Command::SendDigit(digit) => (digit.from, self.send_digit(now, digit)),
             Command::CloseFlow { flow } => (flow, self.close(now, flow, CloseReason::Asked)),
             Command::Stop => return self.stop(now),
@@ -68,7 +69,8 @@ impl Engine {
             FlowKind::Trunk(_) => Kind::Trunk(Trunk::default()),
         };
         let cname = Cname::scrambled(self.next_random());
-        self.table.insert(Flow::new(now, id, kind, cname));
+        let within = Some(self.config.silent_after);
+        self.table.insert(Flow::new(now, id, kind, cname, within));
         self.events.push_back(Event::FlowOpened { flow: id });
         self.adjust_sweep(now);
         Ok(())
@@ -92,6 +94,17 @@ impl Engine {
         }
         // Only from now on can the peer be heard.
         flow.heard(now);
+        Ok(())
+    }
+
+    fn expect_media(
+        &mut self,
+        now: Instant,
+        id: FlowId,
+        within: Option<Duration>,
+    ) -> Result<(), RefuseReason> {
+        let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
+        flow.expect(now, within);
         Ok(())
     }
 

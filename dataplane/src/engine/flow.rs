@@ -1,8 +1,9 @@
 //! One flow: the media path to one peer.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
@@ -30,13 +31,15 @@ pub(super) struct Flow {
 
     // The second line.
     pub(super) opened_at: Instant,
-    /// When the last authentic packet came.
+    /// When the last authentic packet came, or since when the peer is expected to be heard.
     pub(super) heard_at: Instant,
     /// The keys of a browser; `None` before control has them, and towards a trunk.
     pub(super) contexts: Option<Box<SrtpContexts>>,
     /// Made by the first route of video: most calls have none.
     video: Option<Box<Medium>>,
     pub(super) dropped_packets: u64,
+    /// Seconds that the peer may be silent; `None`: for ever.
+    silent_after_s: Option<NonZeroU16>,
     /// There was one, or a trunk peer was named.
     was_heard: bool,
     /// The present silence has been reported.
@@ -66,8 +69,15 @@ pub(super) struct Pending {
 }
 
 impl Flow {
-    pub(super) fn new(now: Instant, id: FlowId, kind: Kind, cname: Cname) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        id: FlowId,
+        kind: Kind,
+        cname: Cname,
+        silent_after: Option<Duration>,
+    ) -> Self {
         Self {
+            silent_after_s: whole_s(silent_after),
             id,
             kind,
             audio: Medium::default(),
@@ -102,10 +112,24 @@ impl Flow {
         }
     }
 
-    /// The peer can be expected to be heard. A browser may not know our address yet, as long as it
-    /// has sent no check; control gives it a time of its own until the keys are there.
-    pub(super) fn is_expected(&self) -> bool {
-        !self.is_browser() || self.was_heard
+    /// From now on the peer may be silent for so long.
+    pub(super) fn expect(&mut self, now: Instant, silent_after: Option<Duration>) {
+        let silent_after_s = whole_s(silent_after);
+        if self.silent_after_s != silent_after_s {
+            self.silent_after_s = silent_after_s;
+            self.heard_at = now;
+            self.silence_reported = false;
+        }
+    }
+
+    /// How long the peer has been silent, if that is too long. A browser may not know our address
+    /// yet, as long as it has sent no check; control gives it a time of its own until the keys are
+    /// there.
+    pub(super) fn overdue(&self, now: Instant) -> Option<Duration> {
+        let silent_after = Duration::from_secs(self.silent_after_s?.get().into());
+        let silent_for = now.saturating_duration_since(self.heard_at);
+        let is_expected = !self.is_browser() || self.was_heard;
+        (is_expected && silent_for >= silent_after).then_some(silent_for)
     }
 
     /// An authentic packet came: a silence, if there was one, is over.
@@ -208,6 +232,12 @@ impl Flow {
             }
         }
     }
+}
+
+/// At least one second, and at most 18 hours.
+fn whole_s(time: Option<Duration>) -> Option<NonZeroU16> {
+    let seconds = u16::try_from(time?.as_secs()).unwrap_or(u16::MAX);
+    NonZeroU16::new(seconds.max(1))
 }
 
 /// SRTP in both directions.

@@ -49,8 +49,9 @@ impl Engine {
         if let Some(browser) = flow.browser_mut() {
             browser.allow_dtls_datagrams();
         }
-        let silent_for = now.saturating_duration_since(flow.heard_at);
-        if flow.is_expected() && silent_for >= self.config.silent_after && !flow.silence_reported {
+        if let Some(silent_for) = flow.overdue(now)
+            && !flow.silence_reported
+        {
             flow.silence_reported = true;
             if !flow.pending.media_silent {
                 flow.pending.media_silent = true;

@@ -50,6 +50,15 @@ pub enum Command {
         /// Which medium.
         media: Media,
     },
+    /// From now on the peer is to be heard at least once within this time, else its silence is
+    /// reported; with `None` it may be silent for ever (hold). The clock begins anew if the time is
+    /// another one than before. A new flow has that of the worker's configuration.
+    ExpectMedia {
+        /// The flow that is meant.
+        flow: FlowId,
+        /// How long it may be silent: whole seconds, from one to 65,535.
+        within: Option<Duration>,
+    },
     /// Sends a digit with the audio that arrives at a flow, behind those that are not sent yet.
     /// Refused when the audio goes nowhere, or when too many wait
     /// ([`DIGITS_PER_FLOW_MAX`](crate::limits::DIGITS_PER_FLOW_MAX)).

@@ -34,8 +34,9 @@ pub enum Event {
         /// Which flow.
         flow: FlowId,
     },
-    /// No authentic packet (media or consent check) for `silent_for`: the peer is gone. Reported
-    /// once per silence; of a browser not before its first check.
+    /// No authentic packet (media or consent check) for `silent_for`, which is longer than the flow
+    /// may be silent ([`Command::ExpectMedia`](super::Command::ExpectMedia)). Reported once per
+    /// silence; of a browser not before its first check.
     MediaSilent {
         /// Which flow.
         flow: FlowId,

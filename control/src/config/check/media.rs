@@ -68,9 +68,28 @@ pub(super) fn media(
         cores,
         flows_max,
         silent_after: Duration::from_secs(silent_after_s),
+        held_silent_after: held_silent_after(media, source, silent_after_s)?,
         backend: backend(&media.backend, source)?,
         io: io(media, source)?,
     })
+}
+
+/// How long a carrier on hold may be silent; 0 is for ever.
+fn held_silent_after(
+    media: &file::Media,
+    source: &Source<'_>,
+    silent_after_s: u64,
+) -> Result<Option<Duration>, ConfigError> {
+    let Some(at) = &media.held_silent_after_s else {
+        return Ok(None);
+    };
+    let held_s = *at.get_ref();
+    if held_s > 0 && !(silent_after_s..=u16::MAX.into()).contains(&held_s) {
+        let what = format!("`held_silent_after_s` is {held_s}");
+        let remedy = format!("it is {silent_after_s} (`silent_after_s`) to 65535, or 0: for ever");
+        return Err(source.error(at, what, &remedy));
+    }
+    Ok((held_s > 0).then(|| Duration::from_secs(held_s)))
 }
 
 fn backend(value: &At<String>, source: &Source<'_>) -> Result<BackendChoice, ConfigError> {

@@ -132,6 +132,44 @@ fn a_browser_that_has_not_come_yet_is_not_silent() {
     assert!(world.only_event("MediaSilent"));
 }
 
+/// The world lets `within` pass for a flow that says nothing.
+fn expect_media(world: &mut World, within: Option<Duration>) {
+    let flow = flow(0);
+    world.command(Command::ExpectMedia { flow, within });
+}
+
+#[test]
+fn media_f2_a_held_peer_may_be_silent_and_the_clock_begins_anew_after_the_hold() {
+    let mut world = World::new();
+    world.open_trunk(0, TRUNK);
+    world.pass(SILENT_AFTER / 2);
+    expect_media(&mut world, None);
+    world.pass(10 * SILENT_AFTER);
+    assert!(world.events().is_empty());
+    let resumed = Some(SILENT_AFTER);
+    expect_media(&mut world, resumed);
+    world.pass(SILENT_AFTER - Duration::from_secs(2));
+    assert!(world.events().is_empty());
+    // The same again is no news.
+    expect_media(&mut world, resumed);
+    world.pass(Duration::from_secs(3));
+    assert!(world.only_event("MediaSilent"));
+}
+
+#[test]
+fn media_f2_a_silence_that_was_reported_during_a_hold_is_reported_again_after_it() {
+    let mut world = World::new();
+    world.open_trunk(0, TRUNK);
+    expect_media(&mut world, Some(3 * SILENT_AFTER));
+    world.pass(3 * SILENT_AFTER - Duration::from_secs(2));
+    assert!(world.events().is_empty());
+    world.pass(Duration::from_secs(3));
+    assert!(world.only_event("MediaSilent"));
+    expect_media(&mut world, Some(SILENT_AFTER));
+    world.pass(SILENT_AFTER + Duration::from_secs(1));
+    assert!(world.only_event("MediaSilent"));
+}
+
 #[test]
 fn reports_silence_once_and_again_only_after_a_sign_of_life() {
     let mut world = World::new();
