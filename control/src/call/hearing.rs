@@ -30,9 +30,10 @@ pub(super) fn expected(
         taken.is_some_and(|taken| taken.direction.receives())
     });
     let config = &context.config.media;
-    let within = match said.direction {
-        Direction::SendRecv if is_taken => Some(config.silent_after),
-        _ => config.held_silent_after,
+    let talks = said.direction == Direction::SendRecv && is_taken;
+    let within = match talks {
+        true => Some(config.silent_after),
+        false => config.held_silent_after,
     };
     Some((leg.flow(media), within))
 }
