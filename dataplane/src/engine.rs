@@ -35,15 +35,18 @@ mod heard;
 mod ice;
 mod media;
 mod moment;
+mod numbering;
 mod peer;
 mod reception;
 mod reports;
+mod rewrite;
 mod route;
 mod rtcp;
 mod sending;
 mod stun;
 mod sweep;
 mod table;
+mod ticks;
 mod verdict;
 
 pub use verdict::{DropReason, PeerChange, SocketId, Transmit, Verdict};

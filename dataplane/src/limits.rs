@@ -109,11 +109,19 @@ pub const ADDRESS_HELD_FOR: Duration = Duration::from_secs(10);
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// … and no more than this many in one call, so that no turn becomes long.
 pub const SWEEP_SLOTS_MAX: usize = 256;
-/// RTP packets behind the newest one that are still forwarded, once each.
+/// RTP packets, with the newest one, of which is known whether they have arrived.
 pub const REORDER_WINDOW_PACKETS: u16 = 128;
-/// A sequence number further than this from the newest one begins a new numbering (RFC 3550
-/// appendix A.1, MAX_DROPOUT).
-pub const SEQUENCE_JUMP_MAX: u16 = 3000;
+/// A sequence number so far ahead of the newest one, or farther, is none of its numbering (RFC 3550
+/// appendix A.1, MAX_DROPOUT) …
+pub const SEQUENCE_DROPOUT_MAX: u16 = 3000;
+/// … nor is one so far behind it (MAX_MISORDER): two in a row begin a new numbering.
+pub const SEQUENCE_MISORDER_MAX: u16 = 100;
+/// A stream of ours begins at most here: a receiver that misses its first packets guesses the
+/// rollover counter, and must not meet a wrap before (RFC 3711 section 3.3.1).
+pub const FIRST_SEQUENCE_MAX: u16 = 0x7FFF;
+/// Timestamps of a source that move by more than this against the time that goes by are those of
+/// another clock. A packet may be late by the longest telephone-event, 8 seconds.
+pub const TIMESTAMP_JUMP_MAX: Duration = Duration::from_secs(10);
 
 /// Mean time between two reports of ours to one peer (RFC 3550 section 6.2: at least five seconds).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -162,7 +170,9 @@ const _: () = assert!(DATAGRAM_BYTES_MAX <= PACKET_BYTES_MAX);
 const _: () = assert!((DTLS_DATAGRAMS_PER_SWEEP_MAX as usize) * 4 <= DATAGRAM_QUEUE_LENGTH);
 const _: () = assert!(ADDRESS_HELD_FOR.as_secs() < CONSENT_EXPIRES_AFTER.as_secs());
 const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
-const _: () = assert!(SEQUENCE_JUMP_MAX > REORDER_WINDOW_PACKETS);
+const _: () = assert!(REORDER_WINDOW_PACKETS <= u8::MAX as u16);
+const _: () = assert!(SEQUENCE_MISORDER_MAX < REORDER_WINDOW_PACKETS);
+const _: () = assert!(SEQUENCE_DROPOUT_MAX > REORDER_WINDOW_PACKETS);
 const _: () = assert!(FLOWS_PER_WORKER_MAX <= u16::MAX as usize + 1);
 const _: () = assert!(BUFFERS_PER_WORKER >= 4 * PACKETS_PER_TURN_MAX);
 const _: () = assert!(GATHER_SOCKETS <= PACKETS_PER_TURN_MAX);

@@ -136,9 +136,8 @@ impl Engine {
 
     fn set_route(&mut self, route: &Route) -> Result<(), RefuseReason> {
         let (from, to, media) = (route.from, route.to, route.media);
-        if !self.is_open(to) {
-            return Err(RefuseReason::UnknownFlow);
-        }
+        let target = self.table.get(to).ok_or(RefuseReason::UnknownFlow)?;
+        let place = target.medium(media).sending.place(route.outgoing_ssrc.0);
         let medium = self
             .table
             .get_mut(from)
@@ -148,7 +147,7 @@ impl Engine {
             .known_route()
             .map(|old| old.to)
             .filter(|old| *old != to);
-        let continues = medium.set_route(route);
+        let continues = medium.set_route(route, place);
         if media == Media::Audio {
             self.expect_digits(from, &route.payload_types);
         }

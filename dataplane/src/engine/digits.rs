@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use super::flow::{Flow, MediaProtocol};
 use super::heard::Heard;
-use super::route::ticks;
+use super::ticks::ticks;
 use super::verdict::{DropReason, Transmit};
 use crate::limits::{
     DIGIT_DURATION_MAX, DIGIT_DURATION_MIN, DIGIT_PACKET_INTERVAL, DIGIT_PAUSE, DIGITS_PER_FLOW_MAX,
 };
-use crate::link::{FlowId, Media, RefuseReason, SendDigit};
+use crate::link::{FlowId, RefuseReason, SendDigit};
 use crate::wire::telephone_event::{self, TelephoneEvent};
 
 /// RFC 4733 section 2.5.1.4: the final packet is sent three times.
@@ -256,24 +256,46 @@ impl Engine {
         let source = self.table.get_mut(id).ok_or(DropReason::NoRoute)?;
         let route = source.audio.route().ok_or(DropReason::NoRoute)?;
         let (to, ssrc) = (route.to, route.outgoing_ssrc);
-        let timestamp = packet.timestamp;
-        let sequence = source.audio.rewrite.insert(now, timestamp);
+        let numbers = source.audio.rewrite.insert(now, packet.timestamp);
         let header = telephone_event::Header {
             payload_type: packet.payload_type,
             marker: packet.is_first,
-            sequence,
-            timestamp,
+            sequence: numbers.sequence,
+            timestamp: numbers.timestamp,
             ssrc,
         };
+        let sent = self.protect_digit(now, to, packet, &header, buffer);
+        match sent {
+            Ok(_) => {
+                let sending = self.table.get_mut(to).map(|flow| &mut flow.audio.sending);
+                if let Some(sending) = sending {
+                    sending.count(now, ssrc, &numbers, telephone_event::PAYLOAD_BYTES);
+                }
+            }
+            Err(_) => {
+                if let Some(source) = self.table.get_mut(id) {
+                    source.audio.rewrite.withdraw(&numbers);
+                }
+            }
+        }
+        sent
+    }
+
+    fn protect_digit(
+        &mut self,
+        now: Instant,
+        to: FlowId,
+        packet: &Packet,
+        header: &telephone_event::Header,
+        buffer: &mut [u8],
+    ) -> Result<Transmit, DropReason> {
         let length = packet
             .event
-            .write(&header, buffer)
+            .write(header, buffer)
             .ok_or(DropReason::Truncated)?;
         let flow = self.table.get_mut(to).ok_or(DropReason::NoDestination)?;
         let moment = self.clock.moment(now);
         let (length, socket, to) = flow.protect(moment, buffer, length, MediaProtocol::Rtp)?;
-        let sending = &mut flow.medium_mut(Media::Audio).sending;
-        sending.count(now, ssrc, timestamp, telephone_event::PAYLOAD_BYTES);
         Ok(Transmit::new(socket, to, length))
     }
 }

@@ -155,10 +155,9 @@ impl Engine {
             return;
         };
         let since_open = now.saturating_duration_since(flow.opened_at);
-        let clock_hz = flow.audio.known_route().map_or(0, |route| route.clock_hz);
-        flow.audio.reception.observe(header, since_open, clock_hz);
+        let arrival = flow.audio.take(header, since_open);
         // What follows leaves no gap.
-        flow.audio.rewrite.skip(header);
+        flow.audio.rewrite.skip(arrival);
         let Some(event) = TelephoneEvent::parse(header.payload(packet)) else {
             return;
         };

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use super::Engine;
 use super::flow::{Flow, MEDIA, MediaProtocol};
+use super::numbering::Arrival;
 use super::peer::Kind;
+use super::rewrite::Numbers;
 use super::verdict::{DropReason, PeerChange, SocketId, Transmit, Verdict};
 use crate::link::{Event, FlowId, Media};
 use crate::wire::rtp::{RtpHeader, rewrite};
@@ -16,7 +18,7 @@ struct Departure {
     media: Media,
     length: usize,
     ssrc: u32,
-    timestamp: u32,
+    numbers: Numbers,
     payload_bytes: usize,
 }
 
@@ -32,6 +34,23 @@ impl Engine {
         let Some(departure) = self.receive_rtp(now, slot, source, buffer, length)? else {
             return Ok(Verdict::Consumed);
         };
+        let sent = self.send_rtp(now, &departure, buffer);
+        if sent.is_err()
+            && let Some(flow) = self.table.at_mut(slot)
+        {
+            let medium = flow.medium_mut(departure.media);
+            medium.rewrite.withdraw(&departure.numbers);
+        }
+        sent
+    }
+
+    /// Protects the packet at the start of the buffer for the peer that it goes to.
+    fn send_rtp(
+        &mut self,
+        now: Instant,
+        departure: &Departure,
+        buffer: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
         let flow = self
             .table
             .get_mut(departure.to)
@@ -42,14 +61,9 @@ impl Engine {
             departure.length,
             MediaProtocol::Rtp,
         )?;
-        let Departure {
-            ssrc,
-            timestamp,
-            payload_bytes,
-            ..
-        } = departure;
+        let Departure { ssrc, numbers, .. } = departure;
         let sending = &mut flow.medium_mut(departure.media).sending;
-        sending.count(now, ssrc, timestamp, payload_bytes);
+        sending.count(now, *ssrc, numbers, departure.payload_bytes);
         Ok(Verdict::Forward(Transmit {
             socket,
             to,
@@ -91,16 +105,16 @@ impl Engine {
         };
         let since_open = now.saturating_duration_since(flow.opened_at);
         let medium = flow.medium_mut(media);
-        let clock_hz = medium.known_route().map_or(0, |route| route.clock_hz);
-        medium.reception.observe(&header, since_open, clock_hz);
-        let route = medium.open_route();
-        let Some((to, ssrc)) = route.map(|route| (route.to, route.outgoing_ssrc)) else {
-            return Err(medium.withhold(&header));
+        let arrival = medium.take(&header, since_open);
+        let Some(route) = medium.open_route() else {
+            return Err(medium.withhold(arrival));
         };
-        let (sequence, timestamp) = medium
+        let (to, ssrc, clock_hz) = (route.to, route.outgoing_ssrc, route.clock_hz);
+        let numbers = medium
             .rewrite
-            .apply(now, &header, clock_hz)
-            .ok_or(DropReason::Replayed)?;
+            .apply(now, &header, arrival, clock_hz)
+            .ok_or_else(|| stays_behind(arrival))?;
+        let (sequence, timestamp) = (numbers.sequence, numbers.timestamp);
         let length = header.strip_extension(packet);
         rewrite(packet, outgoing_type, sequence, timestamp, ssrc)
             .ok_or(DropReason::RtpMalformed)?;
@@ -109,7 +123,7 @@ impl Engine {
             media,
             length,
             ssrc,
-            timestamp,
+            numbers,
             payload_bytes: header.payload_bytes,
         }))
     }
@@ -134,6 +148,17 @@ fn find_medium(flow: &Flow, payload_type: u8) -> Result<(Media, u8), DropReason>
             DropReason::NoRoute
         }
     })
+}
+
+fn stays_behind(arrival: Arrival) -> DropReason {
+    match arrival {
+        Arrival::Stray => DropReason::StraySequence,
+        Arrival::Begins
+        | Arrival::Restarts
+        | Arrival::Ahead(_)
+        | Arrival::Late(_)
+        | Arrival::Repeated => DropReason::Replayed,
+    }
 }
 
 /// True for the telephone-events of audio that goes on without them.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crypto::srtp::Visitor;
 
-use super::route::{distance, ticks};
-use crate::limits::SEQUENCE_JUMP_MAX;
+use super::numbering::Arrival;
+use super::ticks::{is_near, ticks};
 use crate::link::StreamTotals;
 use crate::wire::ntp::NtpTime;
 use crate::wire::rtcp::ReportBlock;
@@ -45,12 +45,14 @@ pub(super) struct Reception {
     last_at_ms: u32,
 
     // From here on only for reports and a new numbering.
-    /// The first sequence number of the present numbering.
-    base_sequence: u16,
+    /// The lowest sequence number of the present numbering.
+    base_sequence: i64,
     /// Packets expected in earlier numberings.
     expected_before: i64,
     /// Packets of earlier numberings.
     packets_before: u64,
+    /// Packets that had come before.
+    repeated: u64,
     /// Packets of the present numbering, expected and received, when the last report was written.
     reported: (i64, i64),
     /// What the source said last of its clocks.
@@ -67,31 +69,48 @@ impl Reception {
     #[cfg(test)]
     pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Self, base_sequence);
 
-    /// Takes in one authentic packet, `since_open` after the flow was opened.
-    pub(super) fn observe(&mut self, header: &RtpHeader, since_open: Duration, clock_hz: u32) {
+    /// Takes in one authentic packet, `since_open` after the flow was opened. A stray one is not
+    /// valid (RFC 3550 appendix A.1).
+    pub(super) fn observe(
+        &mut self,
+        header: &RtpHeader,
+        arrival: Arrival,
+        since_open: Duration,
+        clock_hz: u32,
+    ) {
         self.last_at_ms = u32::try_from(since_open.as_millis()).unwrap_or(u32::MAX);
-        self.bytes = self.bytes.saturating_add(header.payload_bytes as u64);
-        let step = distance(low_16(self.highest_sequence), header.sequence);
-        if self.ssrc == Some(header.ssrc) && step.unsigned_abs() <= SEQUENCE_JUMP_MAX {
-            self.highest_sequence += i64::from(step.max(0));
-        } else {
-            self.expected_before += self.expected_now();
-            self.packets_before = self.packets;
-            self.reported = (0, 0);
-            if self.ssrc != Some(header.ssrc) {
-                self.source_clock = None;
+        match arrival {
+            Arrival::Ahead(width) => self.highest_sequence += i64::from(width),
+            Arrival::Begins | Arrival::Restarts => self.begin(header),
+            Arrival::Late(width) => {
+                let sequence = self.highest_sequence - i64::from(width);
+                self.base_sequence = self.base_sequence.min(sequence);
             }
-            self.ssrc = Some(header.ssrc);
-            self.base_sequence = header.sequence;
-            self.highest_sequence = i64::from(header.sequence);
-            self.transit = None;
+            Arrival::Repeated => self.repeated += 1,
+            Arrival::Stray => return,
         }
         self.packets += 1;
+        self.bytes = self.bytes.saturating_add(header.payload_bytes as u64);
         if self.clock_hz != clock_hz {
             self.transit = None;
             self.clock_hz = clock_hz;
         }
         self.follow_jitter(header.timestamp, ticks(since_open, clock_hz));
+    }
+
+    /// A numbering begins.
+    #[cold]
+    fn begin(&mut self, header: &RtpHeader) {
+        self.expected_before += self.expected_now();
+        self.packets_before = self.packets;
+        self.reported = (0, 0);
+        if self.ssrc != Some(header.ssrc) {
+            self.source_clock = None;
+        }
+        self.ssrc = Some(header.ssrc);
+        self.base_sequence = i64::from(header.sequence);
+        self.highest_sequence = self.base_sequence;
+        self.transit = None;
     }
 
     /// RFC 3550 appendix A.8. Only the first packet with each timestamp counts: the others (of one
@@ -102,23 +121,22 @@ impl Reception {
             if last_timestamp == timestamp {
                 return;
             }
-            let change = transit
-                .wrapping_sub(last_transit)
-                .cast_signed()
-                .unsigned_abs();
-            let decay = self.jitter_sixteenths.saturating_add(8) >> 4;
-            self.jitter_sixteenths = self
-                .jitter_sixteenths
-                .saturating_sub(decay)
-                .saturating_add(change);
+            let change = transit.wrapping_sub(last_transit).cast_signed();
+            // Another clock is no jitter.
+            if is_near(change, self.clock_hz) {
+                let decay = self.jitter_sixteenths.saturating_add(8) >> 4;
+                self.jitter_sixteenths = self
+                    .jitter_sixteenths
+                    .saturating_sub(decay)
+                    .saturating_add(change.unsigned_abs());
+            }
         }
         self.transit = Some((transit, timestamp));
     }
 
     fn expected_now(&self) -> i64 {
-        self.ssrc.map_or(0, |_| {
-            self.highest_sequence - i64::from(self.base_sequence) + 1
-        })
+        self.ssrc
+            .map_or(0, |_| self.highest_sequence - self.base_sequence + 1)
     }
 
     fn received_now(&self) -> i64 {
@@ -176,8 +194,10 @@ impl Reception {
         totals.last_received = is_known.then(|| since_open.saturating_sub(last_at));
     }
 
+    /// Numbers that did not come. Unlike in a report, a packet that came twice makes up for none.
     fn lost_packets(&self) -> i64 {
-        self.expected_before + self.expected_now() - i64::try_from(self.packets).unwrap_or(i64::MAX)
+        let came = i64::try_from(self.packets - self.repeated).unwrap_or(i64::MAX);
+        self.expected_before + self.expected_now() - came
     }
 
     fn jitter_us(&self) -> u32 {
@@ -187,10 +207,6 @@ impl Reception {
             .unwrap_or(0);
         u32::try_from(microseconds).unwrap_or(u32::MAX)
     }
-}
-
-fn low_16(extended: i64) -> u16 {
-    u16::try_from(extended & 0xFFFF).unwrap_or(0)
 }
 
 /// An extended sequence number as a report has it: 16 bits of cycles, 16 of the number.

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use crypto::srtp::Visitor;
 
-use super::route::ticks;
+use super::rewrite::{Numbers, Place};
+use super::ticks::{distance, ticks};
 use crate::link::StreamTotals;
 use crate::wire::ntp::NtpTime;
 use crate::wire::rtcp::{ReportBlock, SenderInfo};
@@ -28,6 +29,8 @@ pub(super) struct Sending {
 #[derive(Clone, Copy)]
 struct Stream {
     ssrc: u32,
+    /// The latest sequence number.
+    sequence: u16,
     /// The latest media time, and when the first packet that bore it left.
     timestamp: u32,
     sent_at: Instant,
@@ -63,12 +66,22 @@ impl Sending {
     }
 
     /// Takes in one packet that leaves.
-    pub(super) fn count(&mut self, now: Instant, ssrc: u32, timestamp: u32, payload_bytes: usize) {
+    pub(super) fn count(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        numbers: &Numbers,
+        payload_bytes: usize,
+    ) {
+        let timestamp = numbers.timestamp;
         let (packets, bytes) = (low_32(self.packets), low_32(self.bytes));
         self.packets += 1;
         self.bytes = self.bytes.saturating_add(payload_bytes as u64);
         match &mut self.stream {
             Some(stream) if stream.ssrc == ssrc => {
+                if distance(stream.sequence, numbers.sequence) > 0 {
+                    stream.sequence = numbers.sequence;
+                }
                 // The others of a video frame or telephone-event leave later than the time they
                 // tell.
                 if stream.timestamp != timestamp {
@@ -78,6 +91,7 @@ impl Sending {
             stream @ (Some(_) | None) => {
                 *stream = Some(Stream {
                     ssrc,
+                    sequence: numbers.sequence,
                     timestamp,
                     sent_at: now,
                     packets_before: packets,
@@ -91,6 +105,16 @@ impl Sending {
     /// What the peer knows the stream as.
     pub(super) fn ssrc(&self) -> Option<u32> {
         self.stream.map(|stream| stream.ssrc)
+    }
+
+    /// Where the stream of this name has got to; `None` if nothing left as it last.
+    pub(super) fn place(&self, ssrc: u32) -> Option<Place> {
+        let stream = self.stream.filter(|stream| stream.ssrc == ssrc)?;
+        Some(Place {
+            sequence: stream.sequence,
+            timestamp: stream.timestamp,
+            sent_at: stream.sent_at,
+        })
     }
 
     /// The same, or what it is to be known as.
@@ -197,20 +221,28 @@ mod tests {
         Instant::now()
     }
 
+    fn numbers(timestamp: u32) -> Numbers {
+        Numbers {
+            sequence: 1,
+            timestamp,
+            before: None,
+        }
+    }
+
     #[test]
     fn is_a_sender_until_two_reports_without_a_packet() {
         let mut sending = Sending::default();
         let t = start();
         assert_eq!(sending.report(NtpTime(1), 0), None);
-        sending.count(t, 5, 160, 20);
-        sending.count(t, 5, 320, 30);
+        sending.count(t, 5, &numbers(160), 20);
+        sending.count(t, 5, &numbers(320), 30);
         let (ssrc, info) = sending.report(NtpTime(1), 99).unwrap();
         assert_eq!((ssrc, info.packets, info.octets), (5, 2, 50));
         assert_eq!((info.ntp, info.timestamp), (NtpTime(1), 99));
         assert!(sending.report(NtpTime(2), 99).is_some());
         assert_eq!(sending.report(NtpTime(3), 99), None);
         // Another name begins to count anew.
-        sending.count(t, 6, 0, 7);
+        sending.count(t, 6, &numbers(0), 7);
         let (ssrc, info) = sending.report(NtpTime(4), 0).unwrap();
         assert_eq!((ssrc, info.packets, info.octets), (6, 1, 7));
     }
@@ -220,8 +252,8 @@ mod tests {
         let mut sending = Sending::default();
         let t = start();
         sending.prepare(5, 8000);
-        sending.count(t, 5, u32::MAX - 79, 20);
-        sending.count(t + Duration::from_secs(2), 5, u32::MAX - 79, 20);
+        sending.count(t, 5, &numbers(u32::MAX - 79), 20);
+        sending.count(t + Duration::from_secs(2), 5, &numbers(u32::MAX - 79), 20);
         assert_eq!(sending.media_time(t + Duration::from_secs(3)), 23_920);
     }
 
@@ -239,10 +271,10 @@ mod tests {
         let now = sent.after(Duration::from_millis(1050));
         let mut sending = Sending::default();
         sending.prepare(5, 8000);
-        sending.count(start(), 6, 0, 1);
+        sending.count(start(), 6, &numbers(0), 1);
         sending.note_report(now, &block(1000));
         assert_eq!(sending.remote.lost_packets, 0, "another stream");
-        sending.count(start(), 5, 0, 1);
+        sending.count(start(), 5, &numbers(0), 1);
         sending.note_report(now, &block(1000));
         let mut totals = StreamTotals::default();
         sending.add_to(&mut totals);

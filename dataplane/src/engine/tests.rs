@@ -23,6 +23,7 @@ mod digits;
 mod heard;
 mod ice;
 mod media;
+mod numbering;
 mod rtcp;
 
 /// NTP time when a world begins.

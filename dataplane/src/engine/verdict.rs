@@ -114,8 +114,11 @@ drop_reasons! {
     NoKeys => "no_keys",
     /// SRTP authentication failed.
     AuthenticationFailed => "authentication_failed",
-    /// SRTP packet seen before, or too old to tell.
+    /// Packet seen before, or too old to tell.
     Replayed => "replayed",
+    /// RTP packet whose number is far from those before it: the next one in a row begins a new
+    /// numbering (RFC 3550 appendix A.1).
+    StraySequence => "stray_sequence",
     /// Malformed RTP header.
     RtpMalformed => "rtp_malformed",
     /// Malformed RTCP packet.

@@ -124,7 +124,7 @@ pub struct StreamTotals {
     pub received_packets: u64,
     /// Their payload (without header, padding and tag), in bytes.
     pub received_bytes: u64,
-    /// RTP packets expected but not received (RFC 3550 section 6.4.1); negative when duplicated.
+    /// RTP packets expected but not received; never negative: one that came twice makes up for none.
     pub lost_packets: i64,
     /// Interarrival jitter at the end, in microseconds (RFC 3550 section 6.4.1).
     pub jitter_us: u32,

@@ -4,7 +4,7 @@ use std::mem::{align_of, offset_of, size_of};
 
 use super::*;
 use crate::engine::reception::Reception;
-use crate::engine::route::Rewrite;
+use crate::engine::rewrite::Rewrite;
 use crate::engine::sending::Sending;
 
 const LINE: usize = 64;

@@ -1,6 +1,36 @@
 use super::*;
+use crate::engine::numbering::Numbering;
 
 const CLOCK_HZ: u32 = 8000;
+
+/// What a medium has: the statistics, told by the numbers.
+#[derive(Default)]
+struct Receiver {
+    numbering: Numbering,
+    reception: Reception,
+}
+
+impl Receiver {
+    fn observe(&mut self, header: &RtpHeader, since_open: Duration, clock_hz: u32) {
+        let arrival = self.numbering.take(header, clock_hz);
+        self.reception
+            .observe(header, arrival, since_open, clock_hz);
+    }
+}
+
+impl std::ops::Deref for Receiver {
+    type Target = Reception;
+
+    fn deref(&self) -> &Reception {
+        &self.reception
+    }
+}
+
+impl std::ops::DerefMut for Receiver {
+    fn deref_mut(&mut self) -> &mut Reception {
+        &mut self.reception
+    }
+}
 
 fn header(ssrc: u32, sequence: u16, timestamp: u32) -> RtpHeader {
     let mut packet = [0x80; 14];
@@ -11,7 +41,7 @@ fn header(ssrc: u32, sequence: u16, timestamp: u32) -> RtpHeader {
 
 #[test]
 fn counts_loss_over_wrap_reordering_and_source_change() {
-    let mut reception = Reception::default();
+    let mut reception = Receiver::default();
     for sequence in [65_534, 0, 65_535, 3] {
         reception.observe(&header(1, sequence, 0), Duration::ZERO, CLOCK_HZ);
     }
@@ -21,17 +51,41 @@ fn counts_loss_over_wrap_reordering_and_source_change() {
     }
     assert_eq!(reception.lost_packets(), 3);
     reception.observe(&header(2, 11, 0), Duration::ZERO, CLOCK_HZ);
-    assert_eq!(
-        reception.lost_packets(),
-        2,
-        "a duplicate stands against a loss"
-    );
+    assert_eq!(reception.lost_packets(), 3, "a duplicate makes up for none");
+    for sequence in [8, 10] {
+        reception.observe(&header(2, sequence, 0), Duration::ZERO, CLOCK_HZ);
+    }
+    assert_eq!(reception.lost_packets(), 2, "8 came before the first");
+}
+
+#[test]
+fn media_f4_numbers_that_go_back_or_jump_are_no_loss_and_no_jitter() {
+    let mut reception = Receiver::default();
+    let now = NtpTime::from_unix(Duration::from_secs(1_000_000));
+    let mut packets: u16 = 0;
+    let mut send = |reception: &mut Receiver, first: u16, clock: u32| {
+        for n in 0..50 {
+            let packet = header(7, first.wrapping_add(n), clock + u32::from(n) * 160);
+            let time = Duration::from_millis(20 * u64::from(packets));
+            reception.observe(&packet, time, CLOCK_HZ);
+            packets += 1;
+        }
+    };
+    let firsts = [5000, 4000, 3900, 3890, 3889, 23_000, 60_000, 65_535, 3200];
+    for (first, clock) in firsts.into_iter().zip((0..).step_by(1_000_000)) {
+        send(&mut reception, first, clock);
+        let block = reception.report(now).unwrap();
+        assert!((0..=2).contains(&block.lost_packets), "{first}: {block:?}");
+        assert!(block.fraction_lost < 20, "{first}: {block:?}");
+        assert_eq!(reception.jitter_us(), 0, "{first}");
+    }
+    assert_eq!(reception.lost_packets(), 0);
 }
 
 #[test]
 fn measures_no_jitter_of_an_even_stream_and_some_of_an_uneven_one() {
-    let mut even = Reception::default();
-    let mut uneven = Reception::default();
+    let mut even = Receiver::default();
+    let mut uneven = Receiver::default();
     for n in 0..200_u16 {
         let packet = header(1, n, u32::from(n) * 160);
         let time = Duration::from_millis(20 * u64::from(n));
@@ -50,7 +104,7 @@ fn measures_no_jitter_of_an_even_stream_and_some_of_an_uneven_one() {
 
 #[test]
 fn reports_loss_since_the_last_report_and_in_all() {
-    let mut reception = Reception::default();
+    let mut reception = Receiver::default();
     let now = NtpTime::from_unix(Duration::from_secs(1_000_000));
     assert_eq!(reception.report(now), None);
     for sequence in [65_534, 65_535, 2, 3] {
@@ -85,7 +139,7 @@ fn reports_loss_since_the_last_report_and_in_all() {
 
 #[test]
 fn another_source_is_reported_from_its_own_beginning() {
-    let mut reception = Reception::default();
+    let mut reception = Receiver::default();
     let now = NtpTime::from_unix(Duration::from_secs(1_000_000));
     for sequence in [10, 15] {
         reception.observe(&header(7, sequence, 0), Duration::ZERO, CLOCK_HZ);

@@ -131,7 +131,10 @@ fn d8_a_digit_is_a_telephone_event_that_ends_three_times() {
 fn d8_audio_is_withheld_while_a_digit_lasts_and_leaves_no_gap() {
     let mut world = World::new();
     let mut peer = call(&mut world);
-    assert_eq!(world.audio(&mut peer, 65_534, 160), (65_534, 160));
+    // A stream begins in the lower half of the numbers: to their wrap it takes some losses.
+    for sequence in (65_534 - 11 * 2979..=65_534).step_by(2979) {
+        assert_eq!(world.audio(&mut peer, sequence, 160), (sequence, 160));
+    }
     world.now += 20 * MS;
     world.command(digit(0, 11, 40 * MS));
     let sequences = |sent: Vec<Sent>| sent.iter().map(|sent| sent.sequence).collect::<Vec<_>>();
