@@ -12,20 +12,23 @@
 pub(crate) mod away;
 pub(crate) mod binding;
 pub(crate) mod failover;
+mod granted;
 pub(crate) mod identity;
 pub(crate) mod register;
 mod rewrite;
 pub(crate) mod route;
 pub(crate) mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use self::away::Away;
 use self::binding::Bindings;
 use self::failover::{Destination, Others, best_status};
 use self::register::Registration;
-use self::rewrite::{answer_from, set_routes, strip_charging, to_browser, to_trunk, way_back};
+use self::rewrite::{
+    answer_from, name_nobody, set_routes, strip_charging, to_browser, to_trunk, way_back,
+};
 pub(crate) use self::rewrite::{dead_flow, makes_dialog};
 use self::token::FlowTokens;
 use crate::call::answer::copy_challenges;
@@ -52,6 +55,9 @@ pub(crate) struct Edge {
     /// Users who have come back on another connection.
     pub(crate) moved: Vec<Moved>,
     away: Away,
+    /// Trunks whose registrar does not list the Contacts that it was sent, as far as that has been
+    /// said in the log.
+    contacts_missed: BTreeSet<usize>,
 }
 
 /// A user, whose instance registered on one connection before, has come back on another.
@@ -138,6 +144,7 @@ impl Edge {
             per_connection: BTreeMap::new(),
             moved: Vec::new(),
             away: Away::default(),
+            contacts_missed: BTreeSet::new(),
         }
     }
 
@@ -179,8 +186,9 @@ impl Edge {
             Way::Line => {
                 message.remove(HeaderName::Contact);
                 identity::strip(&mut message);
-                if let Some(parties) = &onward.parties {
-                    name_parties(parties, &mut message);
+                match &onward.parties {
+                    Some(parties) => name_parties(parties, &mut message),
+                    None => name_nobody(&mut message),
                 }
             }
         }

@@ -7,9 +7,11 @@ use control::sip::framing::{Frame, Framer};
 use control::sip::{HeaderName, Message, Method};
 use tests::world::{CONFIG, TRUNK, World, text};
 
+use crate::flows::from_carrier;
 use crate::peers::{
-    BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite, carrier_invite,
-    carrier_talks, in_dialog, log_in, register_at, register_at_carrier, trunk,
+    BROWSER_ANSWER, BROWSER_OFFER, CARRIER_ANSWER, CARRIER_OFFER, answer_to, browser_invite,
+    carrier_invite, carrier_talks, in_dialog, in_dialog_of_callee, log_in, register_at,
+    register_at_carrier, trunk,
 };
 use crate::proxy::from_browser;
 
@@ -351,5 +353,124 @@ fn suite_s12_a_response_is_known_by_its_branch_and_cseq_alone() {
         world.receive(trunk(), &without(&taken, &names));
         world.expect_request(trunk(), &Method::Ack);
         world.expect_status(browser, 200);
+    }
+}
+
+/// From values that name nobody.
+const NOBODY: [&str; 7] = [
+    "<sip:@198.51.100.20>",
+    "\"Unavailable\" <sip:@carrier.test:5060;user=phone>",
+    "sip:@carrier.test",
+    "<tel:Unavailable>",
+    "\"Anonymous\" <tel:anonymous>",
+    "<Restricted>",
+    "<sip:>",
+];
+
+#[test]
+fn case_b04_b43b_a_caller_with_an_address_that_is_none_is_anonymous() {
+    for from in NOBODY {
+        let mut world = World::new();
+        let browser = log_in(&mut world, "1001", "secret-one");
+        let mut invite = carrier_invite("sip:1001@198.51.100.1:5060", CARRIER_OFFER);
+        invite.set(HeaderName::From, format!("{from};tag=bob1"));
+        world.receive(trunk(), &invite);
+        world.expect_status(trunk(), 100);
+        let onward = world.expect_request(browser, &Method::Invite);
+        let told = onward.header(HeaderName::From).unwrap();
+        assert!(told.contains("sip:anonymous@anonymous.invalid"), "{told}");
+        let answer = answer_to(&onward, 200, "a", Some(BROWSER_ANSWER));
+        world.receive(browser, &answer);
+        world.expect_request(browser, &Method::Ack);
+        let accepted = world.expect_status(trunk(), 200);
+        let repeated = accepted.header(HeaderName::From).unwrap();
+        assert_eq!(repeated, format!("{from};tag=bob1"));
+        world.receive(trunk(), &in_dialog(&invite, &accepted, &Method::Ack, 0));
+        world.complete_handshakes();
+        // The dialog goes on with what came, one tag behind it.
+        world.receive(browser, &in_dialog_of_callee(&onward, "a", &Method::Bye));
+        world.expect_status(browser, 200);
+        let bye = world.expect_request(trunk(), &Method::Bye);
+        let to = bye.header(HeaderName::To).unwrap();
+        assert_eq!(to, format!("{from};tag=bob1"));
+        world.receive(trunk(), &Message::response_to(&bye, 200, None));
+        assert_eq!(world.engine.usage().calls, 0);
+    }
+}
+
+#[test]
+fn case_b04_b43b_a_message_from_nobody_reaches_lines_and_users() {
+    for from in NOBODY {
+        let mut world = World::new();
+        let line = log_in(&mut world, "1001", "secret-one");
+        let user = register_at_carrier(&mut world, "alice");
+        for (n, (called, browser)) in [("1001", line), ("alice", user)].into_iter().enumerate() {
+            let uri = format!("sip:{called}@198.51.100.1");
+            let n = u32::try_from(n).unwrap();
+            let mut message = from_carrier(Method::Message, &uri, None, n);
+            message.set(HeaderName::From, format!("{from};tag=b"));
+            world.receive(trunk(), &message);
+            let told = world.expect_request(browser, &Method::Message);
+            let shown = told.header(HeaderName::From).unwrap();
+            assert!(shown.ends_with("<sip:anonymous@anonymous.invalid>;tag=b"));
+            world.receive(browser, &Message::response_to(&told, 200, None));
+            let answer = world.expect_status(trunk(), 200);
+            let repeated = answer.header(HeaderName::From).unwrap();
+            assert_eq!(repeated, format!("{from};tag=b"));
+        }
+    }
+}
+
+#[test]
+fn case_b04_a_browser_with_such_a_from_is_who_its_connection_is() {
+    let mut world = World::new();
+    let browser = register_at_carrier(&mut world, "alice");
+    let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+    invite.set(HeaderName::From, "<sip:@carrier.test>;tag=caller");
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    let from = onward.header(HeaderName::From).unwrap();
+    assert!(from.contains("anonymous.invalid"), "{from}");
+    let asserted = onward.header(HeaderName::PAssertedIdentity);
+    assert_eq!(asserted, Some("<sip:alice@carrier.test>"));
+    // A stranger is nobody.
+    let stranger = world.browser();
+    invite.set(HeaderName::Via, "SIP/2.0/WSS x2.invalid;branch=z9hG4bKs");
+    invite.set(HeaderName::CallId, "stranger");
+    world.receive(stranger, &invite);
+    world.expect_status(stranger, 100);
+    world.expect_status(stranger, 403);
+}
+
+#[test]
+fn ux_g7_an_ack_with_an_empty_tag_in_front_of_its_tag_is_taken() {
+    for tags in [
+        ";tag=;tag=caller",
+        ";tag;tag=caller",
+        ";tag=\"\";x=1;tag=caller",
+    ] {
+        let mut world = World::new();
+        let browser = register_at_carrier(&mut world, "alice");
+        let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+        world.receive(browser, &invite);
+        world.expect_status(browser, 100);
+        let onward = world.expect_request(trunk(), &Method::Invite);
+        let taken = answer_to(&onward, 200, "b", Some(CARRIER_ANSWER));
+        world.receive(trunk(), &taken);
+        world.expect_request(trunk(), &Method::Ack);
+        let accepted = world.expect_status(browser, 200);
+        let mut ack = in_dialog(&invite, &accepted, &Method::Ack, 0);
+        ack.set(HeaderName::From, format!("<sip:alice@carrier.test>{tags}"));
+        world.receive(browser, &ack);
+        world.complete_handshakes();
+        world.advance(std::time::Duration::from_secs(5));
+        world.expect_silence(browser);
+        // So is a BYE.
+        let mut bye = in_dialog(&invite, &accepted, &Method::Bye, 1);
+        bye.set(HeaderName::From, format!("<sip:alice@carrier.test>{tags}"));
+        world.receive(browser, &bye);
+        world.expect_status(browser, 200);
+        world.expect_request(trunk(), &Method::Bye);
     }
 }

@@ -25,6 +25,7 @@ mod privacy;
 mod proxy;
 mod random;
 mod refer;
+mod registrars;
 mod registration;
 mod reliable;
 mod request_failover;

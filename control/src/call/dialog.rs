@@ -1,6 +1,7 @@
 //! One dialog (RFC 3261 section 12): what a leg needs to make requests of its own and to recognise
 //! the peer's.
 
+use crate::sip::header::params::without_tags;
 use crate::sip::{Contact, HeaderName, Message, Method, NameAddr};
 
 /// A dialog, early or confirmed, as either side sees it.
@@ -182,7 +183,7 @@ pub(crate) fn contact_uri(message: &Message) -> Option<String> {
 /// A From or To value without its tag.
 pub(crate) fn without_tag(value: &str) -> String {
     let Some(mut address) = NameAddr::parse(value) else {
-        return value.to_owned();
+        return without_tags(value);
     };
     address.params.remove("tag");
     address.to_string()

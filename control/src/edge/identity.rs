@@ -42,7 +42,7 @@ pub(crate) fn is_anonymous(uri: &Uri) -> bool {
 /// hidden (RFC 3323 section 4.2, `user`; RFC 3325 section 9.3, `id`)?
 pub(crate) fn hides_sender(request: &Message) -> bool {
     let from = request.header(HeaderName::From).and_then(NameAddr::parse);
-    from.is_some_and(|from| is_anonymous(&from.uri)) || asks_for(request, &["id", "user"])
+    from.is_none_or(|from| is_anonymous(&from.uri)) || asks_for(request, &["id", "user"])
 }
 
 /// Does the sender of a request want a privacy service to hide it (RFC 3323 section 4.2, `user`)?

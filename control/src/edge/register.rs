@@ -1,17 +1,16 @@
-//! REGISTER: in Contact mode and in Path mode, and what the registrar's answer makes known.
+//! REGISTER: in Contact mode and in Path mode; `granted.rs` reads the registrar's answer.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::away::LastRegister;
-use super::binding::Binding;
 use super::failover::Destination;
-use super::{Edge, Moved, address_of_record, route};
+use super::granted::with_expires;
+use super::{Edge, address_of_record, route};
 use crate::config::{RealmConfig, Registration as Mode, WithoutPath};
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
-use crate::limits::{ROUTES_PER_BINDING_MAX, TRUNK_REGISTRATION_EXPIRES_DEFAULT_S};
+use crate::limits::TRUNK_REGISTRATION_EXPIRES_DEFAULT_S;
 use crate::sip::uri::split_number;
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
 
@@ -25,26 +24,40 @@ const OPTIONS_NOT_PASSED: [&str; 3] = ["path", "outbound", "gruu"];
 /// A registration under way.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    connection: ConnectionId,
-    address_of_record: String,
-    trunk: usize,
-    mode: Mode,
+    pub(super) connection: ConnectionId,
+    pub(super) address_of_record: String,
+    pub(super) trunk: usize,
+    pub(super) mode: Mode,
     /// The browser's Contacts with the places that stand for them.
-    contacts: Vec<Place>,
+    pub(super) contacts: Vec<Place>,
     /// True if all bindings of the user are to go: `Contact: *`.
-    removes_all: bool,
+    pub(super) removes_all: bool,
     /// Kept where the realm unregisters who is gone.
-    last: Option<Box<LastRegister>>,
+    pub(super) last: Option<Box<LastRegister>>,
 }
 
 /// One Contact of a registration.
 #[derive(Clone, Debug)]
-struct Place {
-    token: String,
+pub(super) struct Place {
+    pub(super) token: String,
     /// The browser's Contact, without `expires`.
-    contact: NameAddr,
+    pub(super) contact: NameAddr,
     /// What the browser asked for, in seconds.
-    asked: Option<u32>,
+    pub(super) asked: Option<u32>,
+}
+
+impl Place {
+    /// What the carrier is asked for, in seconds: in Contact mode the realm may want more than the
+    /// browser.
+    pub(super) fn asked_upstream(&self, mode: Mode, realm: &RealmConfig) -> u32 {
+        let asked = self.asked.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
+        let upstream = realm.upstream_expires.map_or(0, |time| time.as_secs());
+        let upstream = u32::try_from(upstream).unwrap_or(u32::MAX);
+        match mode {
+            Mode::Contact if asked > 0 => asked.max(upstream),
+            Mode::Contact | Mode::Path => asked,
+        }
+    }
 }
 
 impl Edge {
@@ -148,137 +161,6 @@ impl Edge {
         }
     }
 
-    /// The registrar has answered: in Contact mode its Contacts become the browser's own again.
-    pub(super) fn registered(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        registration: Registration,
-        response: &Message,
-        answer: &mut Message,
-    ) {
-        let status = response.status().unwrap_or_default();
-        if (200..300).contains(&status) {
-            let default = response
-                .header(HeaderName::Expires)
-                .and_then(|text| text.parse().ok());
-            let default = default.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
-            let mut alive = Vec::new();
-            for value in response.values(HeaderName::Contact) {
-                let Some(contact) = NameAddr::parse(value) else {
-                    continue;
-                };
-                let expires = contact
-                    .params
-                    .get("expires")
-                    .and_then(|text| text.parse().ok());
-                let expires: u32 = expires.unwrap_or(default);
-                let place = self.place_of(now, &registration, &contact);
-                if let Some(place) = place.as_ref().filter(|_| expires > 0) {
-                    alive.push((place.token.clone(), expires));
-                }
-                let shown = match (registration.mode, place) {
-                    (Mode::Contact, Some(place)) => shown(place.into_owned(), expires),
-                    (Mode::Contact, None) => with_expires(contact, expires),
-                    // The browser looks for its Contact as it gave it.
-                    (Mode::Path, _) => value.to_owned(),
-                };
-                answer.push(HeaderName::Contact, shown);
-            }
-            if !response.lists_token(HeaderName::Require, "outbound")
-                || registration.mode == Mode::Contact
-            {
-                // RFC 5626 section 5.4: without outbound nobody watches the flow.
-                answer.remove(HeaderName::FlowTimer);
-            }
-            log(context, &registration, status);
-            self.bind(context, now, registration, &alive, response);
-        } else {
-            log(context, &registration, status);
-        }
-    }
-
-    /// The browser's Contact behind one of the registrar's: of this registration, or of an earlier
-    /// one in Contact mode.
-    fn place_of<'r>(
-        &self,
-        now: Instant,
-        registration: &'r Registration,
-        contact: &NameAddr,
-    ) -> Option<Cow<'r, Place>> {
-        let mut own = registration.contacts.iter();
-        match registration.mode {
-            Mode::Path => own
-                .find(|place| is_same_place(&place.contact, contact))
-                .map(Cow::Borrowed),
-            Mode::Contact => {
-                let token = token_in(&contact.uri)?;
-                if let Some(place) = own.find(|place| place.token == token) {
-                    return Some(Cow::Borrowed(place));
-                }
-                let binding = self.bindings.get(now, token)?;
-                Some(Cow::Owned(Place {
-                    token: token.to_owned(),
-                    contact: binding.contact.clone(),
-                    asked: None,
-                }))
-            }
-        }
-    }
-
-    fn bind(
-        &mut self,
-        context: &Context,
-        now: Instant,
-        registration: Registration,
-        alive: &[(String, u32)],
-        response: &Message,
-    ) {
-        let associated = response
-            .values(HeaderName::PAssociatedUri)
-            .filter_map(address_of_record)
-            .take(ROUTES_PER_BINDING_MAX);
-        let associated: Vec<String> = associated.collect();
-        let service_route = response.values(HeaderName::ServiceRoute);
-        let service_route: Vec<String> = service_route
-            .take(ROUTES_PER_BINDING_MAX)
-            .map(str::to_owned)
-            .collect();
-        if registration.removes_all {
-            let user = &registration.address_of_record;
-            self.bindings.remove_user(registration.trunk, user);
-        }
-        for place in registration.contacts {
-            let Some((_, expires)) = alive.iter().find(|(known, _)| *known == place.token) else {
-                self.bindings.remove(&place.token);
-                continue;
-            };
-            // At most 2^32 seconds (RFC 3261 section 20.19): no clock ends before.
-            let granted = Duration::from_secs(u64::from(*expires));
-            let binding = Binding {
-                connection: registration.connection,
-                is_connected: context.connections.contains_key(&registration.connection),
-                contact: place.contact,
-                address_of_record: registration.address_of_record.clone(),
-                associated: associated.clone(),
-                service_route: service_route.clone(),
-                trunk: registration.trunk,
-                mode: registration.mode,
-                last: registration.last.clone(),
-                granted,
-                expires_at: now + granted,
-            };
-            if let Some(old) = self.bindings.insert(now, place.token, binding) {
-                let own = registration.address_of_record.clone();
-                self.moved.push(Moved {
-                    from: old,
-                    to: registration.connection,
-                    users: associated.iter().cloned().chain([own]).collect(),
-                });
-            }
-        }
-    }
-
     /// Answers a refresh by itself (a mid-registrar): the registration at the carrier is to last
     /// longer than the browser's, more than half of it is left, and nothing has changed. The
     /// connection is the one that proved who it is.
@@ -322,7 +204,7 @@ impl Edge {
     }
 }
 
-fn log(context: &mut Context, registration: &Registration, status: u16) {
+pub(super) fn log(context: &mut Context, registration: &Registration, status: u16) {
     let name = context
         .config
         .trunks
@@ -364,11 +246,6 @@ fn wants_outbound(contacts: &[Contact]) -> bool {
     })
 }
 
-/// The same URI, and the same flow of it.
-fn is_same_place(own: &NameAddr, given: &NameAddr) -> bool {
-    own.uri.is_equivalent(&given.uri) && own.params.get("reg-id") == given.params.get("reg-id")
-}
-
 /// Puts our Contacts in the place of the browser's.
 fn show_ours(
     context: &Context,
@@ -401,10 +278,9 @@ fn ours(
 ) -> String {
     let uri = contact_of(context, &registration.address_of_record, &place.token);
     let mut shown = format!("<{uri}>");
-    let upstream = realm.upstream_expires.map_or(0, |time| time.as_secs());
-    let upstream = u32::try_from(upstream).unwrap_or(u32::MAX);
     let asked = place.asked.unwrap_or(TRUNK_REGISTRATION_EXPIRES_DEFAULT_S);
-    if asked > 0 && asked < upstream {
+    let upstream = place.asked_upstream(Mode::Contact, realm);
+    if asked < upstream {
         shown.push_str(&format!(";expires={upstream}"));
     } else if let Some(expires) = contact.params.get("expires") {
         shown.push_str(&format!(";expires={expires}"));
@@ -431,17 +307,6 @@ pub(crate) fn token_in(uri: &Uri) -> Option<&str> {
     let token = user.rsplit_once(TOKEN_MARK);
     let (token, _) = split_number(token.map_or(user, |(_, token)| token));
     Some(token)
-}
-
-/// What the browser sees of its own Contact: not more time than it asked for.
-fn shown(place: Place, granted: u32) -> String {
-    let expires = place.asked.map_or(granted, |asked| granted.min(asked));
-    with_expires(place.contact, expires)
-}
-
-fn with_expires(mut contact: NameAddr, expires: u32) -> String {
-    contact.params.set("expires", Some(&expires.to_string()));
-    contact.to_string()
 }
 
 fn strip_options(onward: &mut Message) {

@@ -48,7 +48,7 @@ pub(super) fn to_trunk(
         None => identity::strip(message),
     }
     let from = message.header(HeaderName::From).and_then(NameAddr::parse);
-    if from.is_some_and(|from| identity::is_anonymous(&from.uri)) {
+    if from.is_none_or(|from| identity::is_anonymous(&from.uri)) {
         identity::keep_private(message);
     }
     match place.mode {
@@ -66,6 +66,17 @@ pub(super) fn to_trunk(
         }
         Mode::Path => {}
     }
+}
+
+/// Keeps an address in From that is none from a browser, which would not understand the request.
+pub(super) fn name_nobody(message: &mut Message) {
+    let from = message.header(HeaderName::From);
+    if from.and_then(NameAddr::parse).is_some() {
+        return;
+    }
+    let tag = message.from_tag().map(|tag| format!(";tag={tag}"));
+    let anonymous = format!("{}{}", identity::ANONYMOUS, tag.unwrap_or_default());
+    message.set(HeaderName::From, anonymous);
 }
 
 /// Replaces the Route of a request, where it stands.
@@ -87,6 +98,7 @@ pub(super) fn to_browser(
     if identity::wants_privacy(message) {
         message.remove(HeaderName::PAssertedIdentity);
     }
+    name_nobody(message);
     match place.mode {
         Mode::Contact if makes_dialog => {
             let ours = route::record_route_of_browser(&place.token);

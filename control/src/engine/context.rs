@@ -267,7 +267,7 @@ impl Context {
     pub(crate) fn response(&mut self, request: &Message, status: u16) -> Message {
         let mut response = Message::response_to(request, status, None);
         let to = request.header(HeaderName::To).unwrap_or_default();
-        if status > 100 && crate::sip::header::header_param(to, "tag").is_none() {
+        if status > 100 && request.to_tag().is_none() {
             response.set(HeaderName::To, format!("{to};tag={}", self.token()));
         }
         match status {

@@ -88,6 +88,12 @@ pub enum LogLine {
         /// Answered by the built-in registrar, or by this trunk.
         registrar: String,
     },
+    /// A registrar does not list the Contact that it was sent: what was asked for counts (INFO, once
+    /// of each trunk).
+    ContactMissing {
+        /// Name of the trunk.
+        trunk: String,
+    },
     /// Ringway has registered at a trunk (INFO), or has lost its registration there (WARN).
     TrunkRegistration {
         /// Name of the trunk.

@@ -207,14 +207,19 @@ fn granted(context: &Context, trunk: usize, peer: Peer, response: &Message) -> D
     let account = context.config.trunks.get(trunk);
     let account = account.and_then(|trunk| trunk.account.as_ref());
     let ours = account.and_then(|account| Uri::parse(&context.account_uri(account, peer)));
-    let of_contact = response.values(HeaderName::Contact).find_map(|value| {
-        let contact = NameAddr::parse(value)?;
-        let is_ours = ours.as_ref().is_some_and(|ours| {
+    let listed: Vec<NameAddr> = response
+        .values(HeaderName::Contact)
+        .filter_map(NameAddr::parse)
+        .collect();
+    let is_ours = |contact: &&NameAddr| {
+        ours.as_ref().is_some_and(|ours| {
             ours.user == contact.uri.user && ours.host.eq_ignore_ascii_case(&contact.uri.host)
-        });
-        let expires = contact.params.get("expires").filter(|_| is_ours)?;
-        expires.parse::<u32>().ok()
-    });
+        })
+    };
+    // One sent, another one come back: that is how the registrar writes ours.
+    let only = listed.first().filter(|_| listed.len() == 1);
+    let of_contact = listed.iter().find(is_ours).or(only);
+    let of_contact = of_contact.and_then(|contact| contact.params.get("expires")?.parse().ok());
     let asked_s = context.registrations.get(trunk).map_or(0, |r| r.asked_s);
     let seconds = of_contact
         .or_else(|| number(response, HeaderName::Expires))

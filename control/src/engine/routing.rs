@@ -453,17 +453,16 @@ fn caller_of_trunk(config: &TrunkConfig, request: &Message) -> Option<NameAddr> 
     let from = request.header(HeaderName::From)?;
     let is_signed = request.header(HeaderName::Identity).is_some()
         && config.calls.pass_headers.contains(&HeaderName::Identity);
-    if identity::wants_to_be_hidden(request) {
-        NameAddr::parse(identity::ANONYMOUS)
+    let shown = if identity::wants_to_be_hidden(request) {
+        None
     } else if is_signed {
         NameAddr::parse(from)
     } else {
-        NameAddr::parse(&numbers::name_from_trunk(
-            &config.numbers,
-            from,
-            &config.domain,
-        ))
-    }
+        let name = numbers::name_from_trunk(&config.numbers, from, &config.domain);
+        NameAddr::parse(&name)
+    };
+    // An address that is none is nobody's.
+    shown.or_else(|| NameAddr::parse(identity::ANONYMOUS))
 }
 
 /// Requests of INVITE dialogs: outside of one that is known, nobody takes them.

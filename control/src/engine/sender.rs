@@ -20,8 +20,8 @@ impl Engine {
         message: &Message,
     ) -> Result<NameAddr, NoRoute> {
         let from = message.header(HeaderName::From).and_then(NameAddr::parse);
-        let from = from.ok_or((400, "From not understood"))?;
-        if !is_anonymous(&from.uri) {
+        // An address that is none is nobody's.
+        if let Some(from) = from.filter(|from| !is_anonymous(&from.uri)) {
             return Ok(from);
         }
         let preferred = message

@@ -77,6 +77,10 @@ pub(super) fn write(line: &LogLine) {
                 registrar, address_of_record, "registration answered"
             );
         }
+        LogLine::ContactMissing { trunk } => info!(
+            trunk,
+            "the registrar does not list the Contact that it was sent: what was asked for counts"
+        ),
         LogLine::TrunkRegistration {
             trunk,
             is_registered: true,

@@ -11,7 +11,8 @@ use aws_lc_rs::digest::{SHA512_256, digest};
 use rsip::services::DigestGenerator;
 use zeroize::Zeroizing;
 
-use super::header::params::{quote, split_outside_quotes, unescape, unquote};
+use super::chars::is_token;
+use super::header::params::{Pieces, quote, split_outside_quotes, unescape, unquote};
 use super::method::Method;
 use crate::hex::hex;
 
@@ -365,6 +366,35 @@ pub fn strip_auth_int(value: &str) -> String {
     format!("{scheme} {}", kept.join(",").trim_start())
 }
 
+/// Splits a header value at the commas in front of further challenges: their parameters are separated
+/// by commas, too, and some servers write all challenges into one line.
+#[must_use]
+pub fn split_challenges(value: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut pieces = Pieces::new(value, b',');
+    let (mut begin, mut end) = (0, 0);
+    for piece in &mut pieces {
+        if begins_challenge(piece) && end > 0 {
+            found.extend(value.get(begin..end - 1));
+            begin = end;
+        }
+        end += piece.len() + 1;
+    }
+    found.extend(value.get(begin..));
+    let plain = found
+        .into_iter()
+        .map(|one| one.trim_matches([' ', '\t', ',']));
+    plain.filter(|one| !one.is_empty()).collect()
+}
+
+/// Does a scheme stand in front of this parameter, or alone?
+fn begins_challenge(piece: &str) -> bool {
+    match split_scheme(piece) {
+        Some((scheme, rest)) => is_token(scheme) && !rest.trim_start().starts_with('='),
+        None => is_token(piece.trim()),
+    }
+}
+
 /// Returns the challenges that a browser stack can answer: the MD5 ones, without `auth-int`.
 ///
 /// JsSIP and SIP.js look only at the first challenge, and give up if it is not MD5. Empty if there
@@ -373,6 +403,7 @@ pub fn strip_auth_int(value: &str) -> String {
 pub fn browser_challenges<'v>(values: impl IntoIterator<Item = &'v str>) -> Vec<String> {
     values
         .into_iter()
+        .flat_map(split_challenges)
         .filter(|value| {
             Challenge::parse(value)
                 .is_some_and(|c| matches!(c.algorithm, None | Some(Algorithm::Md5)))

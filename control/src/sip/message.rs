@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::header::HeaderName;
 use super::header::cseq::CSeq;
-use super::header::params::{first_value_end, header_param};
+use super::header::params::{first_value_end, tag_of};
 use super::limits::REASON_BYTES_MAX;
 use super::method::Method;
 use super::status::reason_phrase;
@@ -333,13 +333,13 @@ impl Message {
         reason = "From is a header, not a conversion"
     )]
     pub fn from_tag(&self) -> Option<&str> {
-        header_param(self.header(HeaderName::From)?, "tag").filter(|tag| !tag.is_empty())
+        tag_of(self.header(HeaderName::From)?)
     }
 
     /// Returns the tag of To.
     #[must_use]
     pub fn to_tag(&self) -> Option<&str> {
-        header_param(self.header(HeaderName::To)?, "tag").filter(|tag| !tag.is_empty())
+        tag_of(self.header(HeaderName::To)?)
     }
 
     /// Returns the body; empty if there is none.

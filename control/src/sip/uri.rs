@@ -233,21 +233,35 @@ impl NameAddr {
         })
     }
 
-    /// Tells whether this may stand in From or To: [`NameAddr::parse`] would succeed, and the tag
-    /// is not empty.
+    /// Tells whether this may stand in From or To: [`NameAddr::parse`] would succeed, and if there
+    /// are tags, one is not empty.
     pub(in crate::sip) fn is_valid_party(value: &str) -> bool {
-        let tag_is_sound = |name: &str, value: Option<&str>| {
-            !name.eq_ignore_ascii_case("tag") || value.is_some_and(|tag| !unquote(tag).is_empty())
+        split_name_addr(value).is_some_and(|(_, address, _)| Uri::is_valid(address))
+            && Self::is_bearable_party(value)
+    }
+
+    /// As [`NameAddr::is_valid_party`], whatever stands in the place of the URI.
+    pub(in crate::sip) fn is_bearable_party(value: &str) -> bool {
+        let (mut tags, mut empty) = (0, 0);
+        let count = |name: &str, value: Option<&str>| {
+            if name.eq_ignore_ascii_case("tag") {
+                tags += 1;
+                empty += u32::from(value.is_none_or(|tag| unquote(tag).is_empty()));
+            }
+            true
         };
-        split_name_addr(value).is_some_and(|(_, address, params)| {
-            Uri::is_valid(address) && Params::are_all(params, tag_is_sound)
-        })
+        split_name_addr(value).is_some_and(|(_, _, params)| Params::are_all(params, count))
+            && (tags == 0 || empty < tags)
     }
 
     /// Returns the `tag` parameter.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.params.get("tag").filter(|tag| !tag.is_empty())
+        let mut tags = self
+            .params
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("tag"));
+        tags.find_map(|(_, tag)| tag.filter(|tag| !tag.is_empty()))
     }
 
     /// Returns the display name without quotes and escapes.

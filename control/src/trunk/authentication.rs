@@ -135,6 +135,7 @@ fn answerable(
     let mut found: Vec<(String, Challenge)> = Vec::new();
     for challenge in response
         .headers(asker.challenge())
+        .flat_map(digest::split_challenges)
         .filter_map(Challenge::parse)
     {
         let is_ours = account

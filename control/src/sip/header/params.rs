@@ -159,6 +159,40 @@ pub fn header_param<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     found.filter(|_| pieces.is_sound())
 }
 
+/// Returns the tag of a From or To: the first that is not empty, for there are clients that write an
+/// empty one in front of theirs.
+#[must_use]
+pub(in crate::sip) fn tag_of(value: &str) -> Option<&str> {
+    let tail = value.get(outside(value, b';')?..)?;
+    let mut found = None;
+    let mut pieces = Pieces::new(tail.get(1..)?, b';');
+    for piece in &mut pieces {
+        let (name, value) = raw_param(piece);
+        let tag = unquote(value.unwrap_or(""));
+        if found.is_none() && !tag.is_empty() && name.eq_ignore_ascii_case("tag") {
+            found = Some(tag);
+        }
+    }
+    found.filter(|_| pieces.is_sound())
+}
+
+/// Returns the value of a From or To without its tags.
+#[must_use]
+pub(crate) fn without_tags(value: &str) -> String {
+    let Some(at) = outside(value, b';') else {
+        return value.to_owned();
+    };
+    let (address, tail) = value.split_at(at);
+    let mut kept = address.trim_end().to_owned();
+    for piece in Pieces::new(tail.get(1..).unwrap_or_default(), b';') {
+        if !raw_param(piece).0.eq_ignore_ascii_case("tag") {
+            kept.push(';');
+            kept.push_str(piece.trim());
+        }
+    }
+    kept
+}
+
 /// Splits `name=value`; spaces around both are dropped.
 fn raw_param(piece: &str) -> (&str, Option<&str>) {
     match find(b'=', piece.as_bytes()).map(|at| piece.split_at(at)) {

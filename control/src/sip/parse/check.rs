@@ -57,7 +57,7 @@ pub(super) fn check(reading: &Reading) -> Result<(), ParseError> {
         let value = line.value(&message.head);
         if matches!(line.name, HeaderName::CSeq) {
             check_cseq(message, value, || reading.offset(index))?;
-        } else if !value_is_sound(line, value) && !is_our_own(message, &line.name) {
+        } else if !value_is_sound(line, value) && !is_borne(message, &line.name, value) {
             let (name, offset) = (line.name.clone(), reading.offset(index));
             return Err(ParseError::HeaderValue { name, offset });
         }
@@ -132,9 +132,20 @@ fn check_cseq(
     }
 }
 
-/// Does a header of a response repeat what the request said, so that nobody reads it?
-fn is_our_own(message: &Message, name: &HeaderName) -> bool {
-    !message.is_request() && matches!(name, HeaderName::From | HeaderName::CallId)
+/// Does nothing hang on a malformed value? A response repeats what the request said. Who has an
+/// address in From that is none (`<tel:Unavailable>`, `<sip:@host>`) is anonymous, and in the dialog
+/// that address stands in To.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few of a hundred names")]
+fn is_borne(message: &Message, name: &HeaderName, value: &str) -> bool {
+    let is_response = !message.is_request();
+    match name {
+        HeaderName::CallId => is_response,
+        HeaderName::From => is_response || NameAddr::is_bearable_party(value),
+        HeaderName::To => {
+            (is_response || message.to_tag().is_some()) && NameAddr::is_bearable_party(value)
+        }
+        _ => false,
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of a hundred names")]
