@@ -45,7 +45,7 @@ use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
 
 use crate::sip::Transport;
-use crate::sip::transaction::TimerConfig;
+use crate::sip::transaction::{TimerConfig, TransactionLimits};
 
 pub use account::AccountConfig;
 pub use acme::AcmeConfig;
@@ -90,6 +90,11 @@ pub struct Config {
 pub struct ServerConfig {
     /// Shown in `User-Agent` and `Server`. Default `ringway`.
     pub name: String,
+    /// Calls at a time; beyond it, 503. Default 20,000.
+    pub calls_max: usize,
+    /// SIP transactions at a time. Default 131,072 live ones (at least four a call) and 262,144 that
+    /// wait for repetitions only.
+    pub transactions: TransactionLimits,
 }
 
 /// `[media]`: the data plane.

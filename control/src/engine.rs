@@ -11,6 +11,7 @@ pub mod input;
 pub(crate) mod large;
 mod locate;
 pub mod output;
+mod overload;
 mod proxy;
 mod registrations;
 mod routing;
@@ -30,6 +31,7 @@ use self::context::{Connection, Context, KEEP_ALIVE_ANSWER};
 use self::input::{Input, Peer};
 use self::large::LargeRequests;
 use self::output::{LogLine, Output};
+use self::overload::Overload;
 use crate::call::Calls;
 use crate::config::Config;
 use crate::edge::Edge;
@@ -39,7 +41,7 @@ use crate::lines::Lines;
 use crate::media::plan::{MediaPlanner, WorkerAddresses};
 use crate::sip::Message;
 use crate::sip::message::is_keep_alive;
-use crate::sip::transaction::{ClientTransactionId, TimerConfig, Transactions};
+use crate::sip::transaction::{ClientTransactionId, TimerConfig, TransactionCounts, Transactions};
 use crate::token::Tokens;
 use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
@@ -74,8 +76,10 @@ pub struct Usage {
     pub call_entries: usize,
     /// Requests that the edge proxy has passed on and that wait for their answer.
     pub relayed: usize,
-    /// Live transactions, both kinds.
+    /// Transactions of both kinds, those included that wait for repetitions only.
     pub transactions: usize,
+    /// Those that wait for a final response or its ACK.
+    pub live_transactions: usize,
     /// Flow slots in use, of all workers.
     pub flows: usize,
     /// Port pairs in use, of all workers.
@@ -99,6 +103,7 @@ pub struct Engine {
     stop_is_due: bool,
     /// OPTIONS of ours that targets have not answered yet; one per target at most.
     probes: BTreeMap<ClientTransactionId, Peer>,
+    overload: Overload,
 }
 
 impl Engine {
@@ -116,7 +121,8 @@ impl Engine {
         } = engine;
         let mut seed = [0; 32];
         random.fill(&mut seed);
-        let transactions = Transactions::new(TimerConfig::default(), seed);
+        let limits = config.server.transactions;
+        let transactions = Transactions::new(TimerConfig::default(), seed).with_limits(limits);
         random.fill(&mut seed);
         let lines = Lines::new(&seed);
         zeroize::Zeroize::zeroize(&mut seed);
@@ -157,6 +163,7 @@ impl Engine {
             stop_by: None,
             stop_is_due: false,
             probes: BTreeMap::new(),
+            overload: Overload::default(),
         }
     }
 
@@ -232,6 +239,7 @@ impl Engine {
         self.locate(now);
         self.probe(now);
         self.register_at_trunks(now);
+        self.overload_settled(now);
         self.drain_events(now);
     }
 
@@ -251,6 +259,7 @@ impl Engine {
             self.poll_probes(),
             self.poll_registrations(),
             self.poll_questions(),
+            self.poll_overload(),
         ];
         let stop = self.stop_by.filter(|_| !self.stop_is_due);
         timers.into_iter().flatten().chain(stop).min()
@@ -278,12 +287,19 @@ impl Engine {
             call_entries: self.calls.entries(),
             relayed: self.edge.relayed(),
             transactions: self.context.transactions.len(),
+            live_transactions: self.context.transactions.counts().live,
             flows: self.context.planner.flows(),
             port_pairs: self.context.planner.port_pairs(),
             trunk_calls: self.trunk_usage().iter().map(|trunk| trunk.calls).sum(),
             connections: self.context.connections.len(),
             streams: self.context.streams.len(),
         }
+    }
+
+    /// What the table of transactions holds, and what it had no room for since the start.
+    #[must_use]
+    pub fn transaction_counts(&self) -> TransactionCounts {
+        self.context.transactions.counts()
     }
 
     /// How near each trunk is to its limits, in the order of the configuration.
@@ -341,7 +357,12 @@ impl Engine {
             return;
         }
         match Message::parse(bytes.clone()) {
-            Ok(message) => self.context.transactions.handle_message(now, peer, message),
+            Ok(message) => {
+                let has_room = self.has_room_for_calls();
+                self.context.transactions.take_calls(has_room);
+                self.context.transactions.handle_message(now, peer, message);
+                self.note_overload(now);
+            }
             Err(error) => {
                 if let Peer::WebSocket(connection) = peer
                     && !names_sip(&bytes)

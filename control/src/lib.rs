@@ -36,6 +36,7 @@ pub mod lines;
 pub mod media;
 pub mod phone;
 mod rate;
+mod room;
 pub mod sdp;
 pub mod shell;
 pub mod sip;

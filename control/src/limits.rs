@@ -11,8 +11,11 @@ pub const ICE_PASSWORD_LENGTH: usize = 24;
 /// Times that a trunk flow is tried on another port pair when its ports cannot be bound.
 pub const PORT_ATTEMPTS_MAX: u8 = 4;
 
-/// Calls at a time; beyond it, 503. Twice this many legs.
-pub const CALLS_MAX: usize = 20_000;
+/// Calls at a time unless configured; beyond it, 503. Twice this many legs.
+pub const CALLS_DEFAULT: usize = 20_000;
+/// Largest such count.
+pub const CALLS_MAX: usize = 200_000;
+const _: () = assert!(CALLS_MAX * 4 <= crate::sip::limits::TRANSACTIONS_MAX);
 /// Calls that the browser on one connection may have at a time; beyond it, 503.
 pub const CALLS_PER_CONNECTION_MAX: usize = 128;
 /// Requests within one call that wait for the other side at a time; beyond it, 503.

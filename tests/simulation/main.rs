@@ -17,6 +17,7 @@ mod large;
 mod late_offer;
 mod limits;
 mod lines;
+mod load;
 mod locate;
 mod number_params;
 mod numbers;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::dialog::sequence;
 use super::end::Cause;
 use super::headers;
 use super::hearing;
@@ -45,7 +44,7 @@ impl Calls {
                 attempt.heard(status);
             }
             // It may have been sent again with credentials.
-            let sent = context.transactions.sent(transaction).and_then(sequence);
+            let sent = context.transactions.sent_sequence(transaction);
             if let (Some(leg), Some(number)) = (call.callee.as_mut(), sent) {
                 leg.invite_sequence = number;
             }

@@ -277,12 +277,11 @@ impl Leg {
         invite: Option<ClientTransactionId>,
         sequence: u32,
     ) {
-        let sent = invite.and_then(|invite| context.transactions.sent(invite));
-        let number = sent.and_then(super::dialog::sequence).unwrap_or(sequence);
+        let sent = invite.and_then(|invite| context.transactions.sent_sequence(invite));
+        let number = sent.unwrap_or(sequence);
         let mut ack = self.dialog.request_with_sequence(Method::Ack, number);
-        if let Some(sent) = sent {
-            ack.copy_from(sent, HeaderName::Authorization);
-            ack.copy_from(sent, HeaderName::ProxyAuthorization);
+        if let Some(invite) = invite {
+            context.transactions.copy_credentials(invite, &mut ack);
         }
         context.send_ack(now, self.peer, ack);
     }

@@ -20,7 +20,7 @@ use crate::config::Dtmf;
 use crate::edge::identity::hides_sender;
 use crate::engine::context::{Context, Incoming};
 use crate::limits::{
-    CALLS_MAX, CALLS_PER_CONNECTION_MAX, FLOWS_OPEN_WITHIN, PORT_ATTEMPTS_MAX, RINGING_TIME_MAX,
+    CALLS_PER_CONNECTION_MAX, FLOWS_OPEN_WITHIN, PORT_ATTEMPTS_MAX, RINGING_TIME_MAX,
 };
 use crate::media::plan::NoRoom;
 use crate::sdp::{self, CodecPolicy, OfferPlan, Refusal, RemoteDescription};
@@ -47,7 +47,7 @@ impl Calls {
         (caller, user): (Side, Option<String>),
         mut target: Target,
     ) {
-        if self.len() >= CALLS_MAX || context.stopping {
+        if self.len() >= context.config.server.calls_max || context.stopping {
             return context.refuse(now, &invite, 503, "no room for another call");
         }
         let of_connection = invite

@@ -19,7 +19,7 @@ use super::setup::{Target, plan_offer};
 use super::state::State;
 use super::{Call, CallId, Calls, Party, hearing};
 use crate::engine::context::{Context, Incoming};
-use crate::limits::{CALLS_MAX, FLOWS_OPEN_WITHIN, MEDIA_KEYED_WITHIN, REFERRER_LEAVES_WITHIN};
+use crate::limits::{FLOWS_OPEN_WITHIN, MEDIA_KEYED_WITHIN, REFERRER_LEAVES_WITHIN};
 use crate::sdp::{Direction, OfferPlan, RemoteDescription};
 use crate::sip::{HeaderName, Message};
 
@@ -64,7 +64,7 @@ impl Calls {
     ) {
         let request = &wanted.request;
         let mut target = Target::Leg(Box::new(target));
-        if self.len() >= CALLS_MAX {
+        if self.len() >= context.config.server.calls_max {
             return context.refuse(now, request, 503, "no room for another call");
         }
         if let Err(status) = self.place_replacing(Side::Browser, &mut invite, &mut target) {

@@ -6,6 +6,7 @@ mod calls;
 mod limits;
 mod media;
 mod numbers;
+mod server;
 mod sip;
 mod timers;
 mod token;
@@ -20,7 +21,7 @@ use super::error::line_of;
 use super::file::{self, At, File};
 use super::{
     Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
-    RealmConfig, ServerConfig, TrunkConfig,
+    RealmConfig, TrunkConfig,
 };
 
 const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -123,15 +124,12 @@ pub(super) fn check(
     let realms = trunks::realms(&file.realm, source, &trunks)?;
     let lines = lines(&file.lines, file.line, source, &realms)?;
     account::check_lines(&file.trunk, &lines, source)?;
-    let name = match &file.server.name {
-        Some(at) => source.word("name", at)?,
-        None => "ringway".to_owned(),
-    };
+    let server = server::server(&file.server, source)?;
+    limits::check_calls_max(&file.trunk, server.calls_max, source)?;
     let log = LogConfig {
         level: file.log.level.unwrap_or(LogLevel::Info),
         format: file.log.format.unwrap_or(LogFormat::Text),
     };
-    let server = ServerConfig { name };
     Ok(Config {
         demo: false,
         server,

@@ -19,7 +19,13 @@ pub(super) fn effective(config: &Config) -> String {
 }
 
 fn write(config: &Config, out: &mut String) -> fmt::Result {
-    writeln!(out, "[server]\nname = {:?}", config.server.name)?;
+    let server = &config.server;
+    writeln!(
+        out,
+        "[server]\nname = {:?}\ncalls_max = {}\ntransactions_max = {}\n\
+         finished_transactions_max = {}",
+        server.name, server.calls_max, server.transactions.live, server.transactions.finished
+    )?;
     web(config, out)?;
     if let Some(sip) = &config.sip {
         write_sip(sip, out)?;

@@ -37,6 +37,9 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Server {
     pub(super) name: At<String>,
+    pub(super) calls_max: At<usize>,
+    pub(super) transactions_max: At<usize>,
+    pub(super) finished_transactions_max: At<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -180,6 +180,17 @@ fn refuses_nonsense_in_web_server_and_lines() {
             2,
             "use letters, digits",
         ),
+        ("[server]\ncalls_max = 0", 2, "`calls_max` is 0"),
+        (
+            "[server]\ntransactions_max = 1000",
+            2,
+            "`transactions_max` is 1000",
+        ),
+        (
+            "[server]\nfinished_transactions_max = 5000000",
+            2,
+            "it must be 1024 to 4194304",
+        ),
         (
             "[[line]]\nnumber = \"9196\"\npassword = \"a\"",
             2,
@@ -201,6 +212,22 @@ fn refuses_nonsense_in_web_server_and_lines() {
             "`name` has a control character",
         ),
     ]);
+}
+
+#[test]
+fn suite_s14_the_tables_grow_with_the_calls() {
+    let parse = |text: &str| {
+        let config = Config::parse("test.toml", text, &|_| None);
+        config.unwrap().server
+    };
+    let default = parse("");
+    assert_eq!(default.calls_max, 20_000);
+    assert_eq!(default.transactions.live, 131_072);
+    assert_eq!(default.transactions.finished, 262_144);
+    let large = parse("[server]\ncalls_max = 100000");
+    assert_eq!(large.transactions.live, 400_000);
+    let given = parse("[server]\ncalls_max = 100000\ntransactions_max = 2048");
+    assert_eq!(given.transactions.live, 2048);
 }
 
 #[test]

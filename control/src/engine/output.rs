@@ -123,6 +123,20 @@ pub enum LogLine {
     Relocated(Relocation),
     /// A trunk refuses calls because of a limit (WARN), or does so no more (INFO).
     Limit(LimitStatus),
+    /// Requests are refused with 503, since there are too many calls or transactions (WARN).
+    Overload {
+        /// Calls at this moment.
+        calls: usize,
+        /// Transactions that wait for an answer.
+        transactions: usize,
+    },
+    /// None has been refused for a while (INFO).
+    OverloadOver {
+        /// New calls that were refused.
+        refused_calls: u64,
+        /// Other requests.
+        refused_others: u64,
+    },
     /// Something an operator should look at (WARN).
     Warning(String),
 }

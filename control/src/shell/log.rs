@@ -114,6 +114,14 @@ pub(super) fn write(line: &LogLine) {
                 Some(refused) => info!(trunk, limit, refused, "limit kept again"),
             }
         }
+        LogLine::Overload {
+            calls,
+            transactions,
+        } => warn!(calls, transactions, "no room: new calls are refused first"),
+        LogLine::OverloadOver {
+            refused_calls,
+            refused_others,
+        } => info!(refused_calls, refused_others, "room again"),
         LogLine::Warning(text) => warn!("{text}"),
     }
 }

@@ -28,9 +28,21 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// Count of header lines in one message.
 pub const HEADER_LINES_MAX: usize = 128;
 
-/// Count of live transactions, clients and servers together; one more request is answered
-/// with 503.
-pub const TRANSACTIONS_MAX: usize = 65_536;
+/// Count of transactions that wait for a final response or its ACK, clients and servers together,
+/// unless configured. Each takes 4 to 10 kB, and new calls take half of them at most.
+pub const TRANSACTIONS_DEFAULT: usize = 131_072;
+/// Least such count.
+pub const TRANSACTIONS_MIN: usize = 1024;
+/// Largest such count: what 10 GB hold.
+pub const TRANSACTIONS_MAX: usize = 1_048_576;
+
+/// Count of transactions that have ended and wait for repetitions, unless configured: 1,500 calls a
+/// second leave 144,000 behind. Each takes 0.2 to 0.8 kB.
+pub const FINISHED_TRANSACTIONS_DEFAULT: usize = 262_144;
+/// Least such count.
+pub const FINISHED_TRANSACTIONS_MIN: usize = 1024;
+/// Largest such count.
+pub const FINISHED_TRANSACTIONS_MAX: usize = 4_194_304;
 
 /// What `Retry-After` says in the 503 of a full table, in seconds.
 pub const TABLE_FULL_RETRY_AFTER_S: u32 = 5;
@@ -44,6 +56,10 @@ pub const NONCES_USED_MAX: usize = 65_536;
 /// Count of seconds by which a nonce may be in the future (clock stepped back).
 pub const NONCE_SKEW_S: u64 = 5;
 
+const _: () = assert!(TRANSACTIONS_MIN < TRANSACTIONS_DEFAULT);
+const _: () = assert!(TRANSACTIONS_DEFAULT < TRANSACTIONS_MAX);
+const _: () = assert!(FINISHED_TRANSACTIONS_MIN < FINISHED_TRANSACTIONS_DEFAULT);
+const _: () = assert!(FINISHED_TRANSACTIONS_DEFAULT < FINISHED_TRANSACTIONS_MAX);
 const _: () = assert!(HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(START_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(REASON_BYTES_MAX < START_LINE_BYTES_MAX);

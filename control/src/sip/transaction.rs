@@ -10,36 +10,47 @@
 //!
 //! What the layer does by itself: 100 Trying for INVITE, retransmission both ways, the 2xx to
 //! INVITE until its ACK comes, the ACK to other final responses, 200 or 481 to CANCEL, 482 to
-//! merged INVITEs, and 503 when the table is full. Merged requests of other methods are *not*
+//! merged INVITEs, and 503 where there is no room (`admission`). Merged requests of other methods are *not*
 //! refused: a request that the edge relays may come back through it to another browser.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use super::header::HeaderName;
-use super::limits::{TABLE_FULL_RETRY_AFTER_S, TRANSACTIONS_MAX};
+use super::limits::TABLE_FULL_RETRY_AFTER_S;
 use super::message::Message;
 use super::method::Method;
 use crate::engine::input::Peer;
 
+use admission::TransactionLimits as Limits;
 use client_invite::ClientInvite;
 use client_other::ClientOther;
+use fingerprint::Fingerprint;
+use finished::{Finished, Kind, Record, SentInvite, ServedInvite};
 use key::{ClientKey, DialogKey, Identifiers, MergeKey, ServerKey};
 use server_invite::{ServerInvite, ServerInviteTimeout};
 use server_other::ServerOther;
 
+mod admission;
 mod client;
 mod client_invite;
 mod client_other;
+mod fingerprint;
+mod finished;
 mod key;
 mod large;
+mod retire;
 mod server;
 mod server_invite;
 mod server_other;
 #[cfg(test)]
 mod tests;
+
+pub use admission::{TransactionCounts, TransactionLimits};
 
 /// Names a client transaction; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -244,16 +255,17 @@ impl Challenged {
 pub struct Transactions {
     config: TimerConfig,
     identifiers: Identifiers,
-    capacity: usize,
+    limits: Limits,
+    takes_calls: bool,
+    counts: TransactionCounts,
     next_id: u64,
-    clients: HashMap<ClientTransactionId, Client>,
-    servers: HashMap<ServerTransactionId, Server>,
-    client_keys: HashMap<ClientKey, ClientTransactionId>,
-    server_keys: HashMap<ServerKey, ServerTransactionId>,
-    /// INVITEs with a 2xx, by what their ACK will say.
-    dialogs: HashMap<DialogKey, ServerTransactionId>,
-    /// INVITEs without To tag, by what a merged one would say.
-    merges: HashMap<MergeKey, ServerTransactionId>,
+    clients: HashMap<ClientTransactionId, Client, RandomState>,
+    servers: HashMap<ServerTransactionId, Server, RandomState>,
+    finished: Finished,
+    /// All of them, by their keys: client and server transactions by those of RFC 3261 section 17,
+    /// INVITEs with a 2xx by what their ACK will say, those without To tag by what a merged one
+    /// would say. The number is the one in the name.
+    index: HashMap<Fingerprint, u64, RandomState>,
     /// Those that end with the connection of their peer.
     connections: BTreeSet<(Peer, Either)>,
     deadlines: BTreeSet<(Instant, Either)>,
@@ -271,7 +283,8 @@ enum Either {
 #[derive(Debug)]
 struct Client {
     machine: ClientMachine,
-    key: ClientKey,
+    key: Fingerprint,
+    branch: String,
     peer: Peer,
     /// For what repeats parts of it; `None` once a request other than INVITE has its final
     /// response, since many of those wait for Timer K at a time.
@@ -299,11 +312,11 @@ enum ClientMachine {
 struct Server {
     machine: ServerMachine,
     timers: TimerConfig,
-    key: ServerKey,
+    key: Fingerprint,
     /// The To tag of the latest response that had one.
-    to_tag: Option<String>,
-    merge: Option<MergeKey>,
-    dialog: Option<DialogKey>,
+    to_tag: Option<Box<str>>,
+    merge: Option<Fingerprint>,
+    dialog: Option<Fingerprint>,
     peer: Peer,
     /// Where responses go: RFC 3261 section 18.2.2, RFC 3581 section 4.
     reply_to: Peer,
@@ -324,14 +337,14 @@ impl Transactions {
         Self {
             config,
             identifiers: Identifiers::new(seed),
-            capacity: TRANSACTIONS_MAX,
+            limits: Limits::default(),
+            takes_calls: true,
+            counts: TransactionCounts::default(),
             next_id: 0,
-            clients: HashMap::new(),
-            servers: HashMap::new(),
-            client_keys: HashMap::new(),
-            server_keys: HashMap::new(),
-            dialogs: HashMap::new(),
-            merges: HashMap::new(),
+            clients: HashMap::default(),
+            servers: HashMap::default(),
+            finished: Finished::new(Limits::default().finished),
+            index: HashMap::default(),
             connections: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             events: VecDeque::new(),
@@ -355,6 +368,9 @@ impl Transactions {
                 Either::Client(id) => self.client_timeout(now, id),
                 Either::Server(id) => self.server_timeout(now, id),
             }
+        }
+        while let Some((number, record)) = self.finished.take_due(now) {
+            self.forget_keys(number, record.keys());
         }
     }
 
@@ -390,23 +406,20 @@ impl Transactions {
     /// Returns when [`Transactions::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let live = self.deadlines.first().map(|(at, _)| *at);
+        live.into_iter().chain(self.finished.poll_timeout()).min()
     }
 
-    /// Returns the count of live transactions.
+    /// Returns the count of transactions, those included that wait for repetitions only.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.clients.len() + self.servers.len()
+        self.clients.len() + self.servers.len() + self.finished.len()
     }
 
-    /// Tells whether no transaction is alive.
+    /// Tells whether there is no transaction.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn is_full(&self) -> bool {
-        self.len() >= self.capacity
     }
 
     fn take_id(&mut self) -> u64 {

@@ -2,20 +2,28 @@
 
 use super::Source;
 use crate::config::{ConfigError, LimitsConfig, file};
-use crate::limits::CALLS_MAX;
+
+/// Refuses limits of trunks that are above the one of all calls.
+pub(super) fn check_calls_max(
+    trunks: &[file::Trunk],
+    calls_max: usize,
+    source: &Source<'_>,
+) -> Result<(), ConfigError> {
+    let of_trunks = trunks.iter().filter_map(|trunk| trunk.calls_max.as_ref());
+    match of_trunks.into_iter().find(|at| *at.get_ref() > calls_max) {
+        None => Ok(()),
+        Some(at) => {
+            let remedy =
+                format!("ringway has at most {calls_max} calls in all ([server] calls_max)");
+            Err(source.error(at, "`calls_max` has no effect", &remedy))
+        }
+    }
+}
 
 pub(super) fn limits(
     trunk: &file::Trunk,
     source: &Source<'_>,
 ) -> Result<LimitsConfig, ConfigError> {
-    if let Some(at) = trunk
-        .calls_max
-        .as_ref()
-        .filter(|at| *at.get_ref() > CALLS_MAX)
-    {
-        let remedy = format!("ringway has at most {CALLS_MAX} calls in all");
-        return Err(source.error(at, "`calls_max` has no effect", &remedy));
-    }
     let calls_max = source.positive("calls_max", &trunk.calls_max, 1)?;
     let rate = source.positive("calls_per_second", &trunk.calls_per_second, 1)?;
     Ok(LimitsConfig {

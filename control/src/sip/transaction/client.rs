@@ -136,7 +136,7 @@ impl Transactions {
             let via = via.clone();
             start.fallback = Some(Way { peer: before, via });
         }
-        if self.is_full() {
+        if !self.has_room_for(&message) {
             self.events.push_back(TransactionEvent::TransportFailed {
                 transaction: start.id,
                 peer: None,
@@ -149,26 +149,7 @@ impl Transactions {
     /// Lets a transaction whose request is sent again go on by itself: it acknowledges what comes
     /// twice.
     fn set_aside(&mut self, id: ClientTransactionId) {
-        let Some(mut client) = self.remove_client(id) else {
-            return;
-        };
-        let new = ClientTransactionId(self.take_id());
-        client.is_internal = true;
-        self.client_keys.insert(client.key.clone(), new);
-        if client.peer.is_reliable() {
-            self.connections.insert((client.peer, Either::Client(new)));
-        }
-        if let Some(at) = client.deadline {
-            self.deadlines.insert((at, Either::Client(new)));
-        }
-        self.clients.insert(new, client);
-    }
-
-    /// A request of ours as it was sent last, while its transaction lives; other than an INVITE,
-    /// while it has no final response.
-    #[must_use]
-    pub fn sent(&self, transaction: ClientTransactionId) -> Option<&Message> {
-        self.clients.get(&transaction)?.request.as_ref()
+        self.rename_finished(id);
     }
 
     /// Sends an ACK to a 2xx, without a transaction (RFC 3261 section 13.2.2.4). The message has
@@ -239,19 +220,27 @@ impl Transactions {
     }
 
     pub(super) fn handle_response(&mut self, now: Instant, peer: Peer, message: Message) {
-        let id = ClientKey::of_response(&message).and_then(|key| self.client_keys.get(&key));
-        let found = id.and_then(|id| Some((*id, self.clients.get_mut(id)?)));
+        let key = ClientKey::of_response(&message);
+        let key = key.map(|key| key.fingerprint(self.identifiers.secret()));
+        let number = key.and_then(|key| self.find(key));
+        let asked = number.and_then(|number| self.asked(number));
         // A response on another connection is not an answer to what went down this one.
-        let found = found.filter(|(_, client)| match client.peer {
-            Peer::WebSocket(_) => client.peer == peer,
-            // A carrier may answer from another address, or on a new connection when ours broke
-            // (RFC 3261 section 18.2.2).
-            Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => peer.connection().is_none(),
+        let number = number.filter(|_| {
+            asked.is_some_and(|asked| match asked {
+                Peer::WebSocket(_) => asked == peer,
+                // A carrier may answer from another address, or on a new connection when ours
+                // broke (RFC 3261 section 18.2.2).
+                Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_) => peer.connection().is_none(),
+            })
         });
-        let (Some((id, client)), Some(status)) = (found, message.status()) else {
+        let (Some(number), Some(status)) = (number, message.status()) else {
             self.events
                 .push_back(TransactionEvent::StrayResponse { peer, message });
             return;
+        };
+        let id = ClientTransactionId(number);
+        let Some(client) = self.clients.get_mut(&id) else {
+            return self.handle_late_response(number, peer, message);
         };
         let mut step = match &mut client.machine {
             ClientMachine::Invite(machine) => machine.handle_response(now, &client.timers, status),
@@ -287,6 +276,13 @@ impl Transactions {
             client.request = None;
         }
         self.finish_client_step(now, id, step);
+    }
+
+    /// To whom a request of ours went.
+    fn asked(&self, number: u64) -> Option<Peer> {
+        let live = self.clients.get(&ClientTransactionId(number));
+        let live = live.map(|client| client.peer);
+        live.or_else(|| Some(self.finished.get(number)?.peer))
     }
 
     pub(super) fn client_timeout(&mut self, now: Instant, id: ClientTransactionId) {
@@ -352,13 +348,15 @@ impl Transactions {
             ClientMachine::Other(ClientOther::new(now, &timers, reliable, bytes.clone()))
         };
         let key = ClientKey { branch, method };
-        self.client_keys.insert(key.clone(), id);
+        let fingerprint = key.fingerprint(self.identifiers.secret());
+        self.index.insert(fingerprint, id.0);
         if reliable {
             self.connections.insert((peer, Either::Client(id)));
         }
         let client = Client {
             machine,
-            key,
+            key: fingerprint,
+            branch: key.branch,
             peer,
             request: Some(request),
             cancel_reason: None,
@@ -395,11 +393,13 @@ impl Transactions {
         let cancelled = client.request.as_ref().filter(|_| step.cancel);
         let cancel = cancelled.map(|request| {
             let cancel = key::cancel(request, client.cancel_reason.as_deref());
-            (cancel, client.key.branch.clone())
+            (cancel, client.branch.clone())
         });
         self.transmit(peer, step.transmit);
         if is_terminated {
             self.remove_client(id);
+        } else {
+            self.retire_client(id);
         }
         if let Some((cancel, branch)) = cancel {
             let start = Start {
@@ -412,15 +412,5 @@ impl Transactions {
             };
             self.begin_client(now, start, cancel, branch, true);
         }
-    }
-
-    pub(super) fn remove_client(&mut self, id: ClientTransactionId) -> Option<Client> {
-        let client = self.clients.remove(&id)?;
-        self.client_keys.remove(&client.key);
-        self.connections.remove(&(client.peer, Either::Client(id)));
-        if let Some(at) = client.deadline {
-            self.deadlines.remove(&(at, Either::Client(id)));
-        }
-        Some(client)
     }
 }

@@ -143,6 +143,11 @@ impl ClientInvite {
         self.ack = Some(ack);
     }
 
+    /// The ACK to its final response, if that was no 2xx.
+    pub(super) fn into_ack(self) -> Option<Bytes> {
+        self.ack
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Terminated => None,

@@ -83,10 +83,10 @@ impl ServerKey {
     }
 
     /// The key of the INVITE that a CANCEL is about.
-    pub(super) fn cancelled(&self) -> Self {
+    pub(super) fn cancelled(self) -> Self {
         Self {
             method: Method::Invite,
-            ..self.clone()
+            ..self
         }
     }
 
@@ -166,6 +166,11 @@ impl fmt::Debug for Identifiers {
 }
 
 impl Identifiers {
+    /// The key of all of them, and of fingerprints.
+    pub(super) const fn secret(&self) -> &hmac::Key {
+        &self.key
+    }
+
     pub(super) fn new(seed: [u8; 32]) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &seed),

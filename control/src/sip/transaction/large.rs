@@ -55,7 +55,7 @@ impl Transactions {
         let (Some(way), Some(mut request)) = (client.fallback.take(), client.request) else {
             return;
         };
-        let branch = client.key.branch;
+        let branch = client.branch;
         let peer = turn(&mut request, &branch, &way);
         let start = Start {
             id,

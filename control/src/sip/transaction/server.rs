@@ -2,9 +2,10 @@
 
 use super::server_invite::AckMeaning;
 use super::{
-    Bytes, DialogKey, Either, HeaderName, Instant, MergeKey, Message, Method, Peer, Server,
-    ServerInvite, ServerInviteTimeout, ServerKey, ServerMachine, ServerOther, ServerTransactionId,
-    TABLE_FULL_RETRY_AFTER_S, TimerConfig, TransactionEvent, Transactions, key,
+    Bytes, DialogKey, Either, Fingerprint, HeaderName, Instant, Kind, MergeKey, Message, Method,
+    Peer, Server, ServerInvite, ServerInviteTimeout, ServerKey, ServerMachine, ServerOther,
+    ServerTransactionId, TABLE_FULL_RETRY_AFTER_S, TimerConfig, TransactionEvent, Transactions,
+    key,
 };
 
 impl Transactions {
@@ -33,12 +34,13 @@ impl Transactions {
             return false;
         }
         if let Some(tag) = message.to_tag() {
-            server.to_tag = Some(tag.to_owned());
+            server.to_tag = Some(tag.into());
         }
         if matches!(server.machine, ServerMachine::Invite(_)) && (200..300).contains(&status) {
-            server.dialog = DialogKey::of(message);
-            if let Some(dialog) = server.dialog.clone() {
-                self.dialogs.insert(dialog, transaction);
+            let dialog = DialogKey::of(message);
+            server.dialog = dialog.map(|key| key.fingerprint(self.identifiers.secret()));
+            if let Some(dialog) = server.dialog {
+                self.index.insert(dialog, transaction.0);
             }
         }
         let reply_to = server.reply_to;
@@ -90,18 +92,20 @@ impl Transactions {
             return;
         };
         let method = message.method();
-        let existing = self.server_keys.get(&key).copied();
+        let fingerprint = key.fingerprint(self.identifiers.secret());
+        let existing = self.find(fingerprint);
         if method == Method::Ack {
-            let existing = existing.or_else(|| self.server_keys.get(&key.untagged()).copied());
+            let existing = existing
+                .or_else(|| self.find(key.untagged().fingerprint(self.identifiers.secret())));
             self.handle_ack(now, peer, message, existing);
-        } else if let Some(id) = existing {
-            self.handle_retransmission(id);
-        } else if self.is_full() {
+        } else if let Some(number) = existing {
+            self.handle_retransmission(number);
+        } else if !self.admits(&message) {
             self.reply(peer, &message, 503, None, Some(TABLE_FULL_RETRY_AFTER_S));
         } else if method == Method::Cancel {
             self.handle_cancel(now, peer, message, key);
         } else {
-            self.begin_request(now, peer, message, key);
+            self.begin_request(now, peer, message, fingerprint);
         }
     }
 
@@ -146,12 +150,10 @@ impl Transactions {
         }
     }
 
-    fn begin_request(&mut self, now: Instant, peer: Peer, message: Message, key: ServerKey) {
+    fn begin_request(&mut self, now: Instant, peer: Peer, message: Message, key: Fingerprint) {
         let merge = MergeKey::of(&message);
-        if merge
-            .as_ref()
-            .is_some_and(|merge| self.merges.contains_key(merge))
-        {
+        let merge = merge.map(|key| key.fingerprint(self.identifiers.secret()));
+        if merge.is_some_and(|merge| self.find(merge).is_some()) {
             // A final response needs a transaction, for its ACK.
             let id = self.begin_server(peer, &message, key, None);
             let mut response = Message::response_to(&message, 482, Some("Merged Request"));
@@ -171,8 +173,15 @@ impl Transactions {
         });
     }
 
-    fn handle_retransmission(&mut self, id: ServerTransactionId) {
-        let Some(server) = self.servers.get(&id) else {
+    fn handle_retransmission(&mut self, number: u64) {
+        let Some(server) = self.servers.get(&ServerTransactionId(number)) else {
+            let record = self.finished.get(number);
+            if let Some((to, Kind::Served(bytes))) =
+                record.map(|record| (record.peer, &record.kind))
+            {
+                let bytes = bytes.clone();
+                self.transmit(to, Some(bytes));
+            }
             return;
         };
         let again: Option<Bytes> = match &server.machine {
@@ -183,23 +192,25 @@ impl Transactions {
         self.transmit(reply_to, again);
     }
 
-    fn handle_ack(
-        &mut self,
-        now: Instant,
-        peer: Peer,
-        message: Message,
-        existing: Option<ServerTransactionId>,
-    ) {
+    fn handle_ack(&mut self, now: Instant, peer: Peer, message: Message, existing: Option<u64>) {
         // The ACK to a 2xx has a branch of its own, and may come on another connection.
-        let of_dialog = || DialogKey::of(&message).and_then(|key| self.dialogs.get(&key).copied());
-        let transaction = existing.or_else(of_dialog);
+        let of_dialog = || {
+            let key = DialogKey::of(&message)?;
+            self.find(key.fingerprint(self.identifiers.secret()))
+        };
+        let transaction = existing.or_else(of_dialog).map(ServerTransactionId);
         let mut meaning = AckMeaning::OfDialog;
-        if let Some(id) = transaction
-            && let Some(server) = self.servers.get_mut(&id)
-            && let ServerMachine::Invite(machine) = &mut server.machine
-        {
-            meaning = machine.handle_ack(now, &server.timers);
-            self.finish_server_step(id);
+        if let Some(id) = transaction {
+            if let Some(server) = self.servers.get_mut(&id)
+                && let ServerMachine::Invite(machine) = &mut server.machine
+            {
+                meaning = machine.handle_ack(now, &server.timers);
+                self.finish_server_step(id);
+            } else if let Some(record) = self.finished.get(id.0)
+                && let Kind::Confirmed(_) = &record.kind
+            {
+                meaning = AckMeaning::Absorbed;
+            }
         }
         match meaning {
             AckMeaning::Absorbed => {}
@@ -215,21 +226,27 @@ impl Transactions {
 
     /// Answers the CANCEL: 200 if its INVITE is known, else 481 (RFC 3261 section 9.2).
     fn handle_cancel(&mut self, now: Instant, peer: Peer, message: Message, key: ServerKey) {
+        let secret = self.identifiers.secret();
+        let fingerprint = key.fingerprint(secret);
         let cancelled = key.cancelled();
-        let invite = self.server_keys.get(&cancelled);
-        let invite = invite.or_else(|| self.server_keys.get(&cancelled.untagged()));
-        let invite = invite.copied();
-        let found = invite.and_then(|id| Some((id, self.servers.get(&id)?)));
-        let status = if found.is_some() { 200 } else { 481 };
+        let invite = self.find(cancelled.fingerprint(secret));
+        let untagged = || self.find(cancelled.untagged().fingerprint(secret));
+        let invite = invite.or_else(untagged);
+        let status = if invite.is_some() { 200 } else { 481 };
+        let invite = invite.map(ServerTransactionId);
         // The same To tag as in the responses to the INVITE.
-        let tag = found.as_ref().and_then(|(_, server)| server.to_tag.clone());
-        let pending = found.and_then(|(id, server)| match &server.machine {
-            ServerMachine::Invite(machine) => (!machine.is_answered()).then_some(id),
-            ServerMachine::Other(_) => None,
+        let tag = invite.and_then(|id| self.tag_of_invite(id));
+        let pending = invite.filter(|id| {
+            let server = self.servers.get(id);
+            server.is_some_and(|server| match &server.machine {
+                ServerMachine::Invite(machine) => !machine.is_answered(),
+                ServerMachine::Other(_) => false,
+            })
         });
-        let id = self.begin_server(peer, &message, key, None);
+        let id = self.begin_server(peer, &message, fingerprint, None);
         let mut response = Message::response_to(&message, status, None);
-        response.set_to_tag(&tag.unwrap_or_else(|| self.identifiers.to_tag(&message)));
+        let own = || self.identifiers.to_tag(&message);
+        response.set_to_tag(&tag.map_or_else(own, Into::into));
         self.send_response(now, id, &response);
         if let Some(transaction) = pending {
             self.events.push_back(TransactionEvent::Cancel {
@@ -239,12 +256,22 @@ impl Transactions {
         }
     }
 
+    fn tag_of_invite(&self, id: ServerTransactionId) -> Option<Box<str>> {
+        if let Some(server) = self.servers.get(&id) {
+            return server.to_tag.clone();
+        }
+        match &self.finished.get(id.0)?.kind {
+            Kind::Acknowledged(invite) | Kind::Confirmed(invite) => invite.to_tag.clone(),
+            Kind::Accepted(_) | Kind::Refused { .. } | Kind::Answered | Kind::Served(_) => None,
+        }
+    }
+
     fn begin_server(
         &mut self,
         peer: Peer,
         message: &Message,
-        key: ServerKey,
-        merge: Option<MergeKey>,
+        key: Fingerprint,
+        merge: Option<Fingerprint>,
     ) -> ServerTransactionId {
         let id = ServerTransactionId(self.take_id());
         let machine = if message.method() == Method::Invite {
@@ -252,9 +279,8 @@ impl Transactions {
         } else {
             ServerMachine::Other(ServerOther::new(peer.is_reliable()))
         };
-        self.server_keys.insert(key.clone(), id);
-        if let Some(merge) = merge.clone() {
-            self.merges.insert(merge, id);
+        for key in [Some(key), merge].into_iter().flatten() {
+            self.index.insert(key, id.0);
         }
         if peer.is_reliable() {
             self.connections.insert((peer, Either::Server(id)));
@@ -286,23 +312,9 @@ impl Transactions {
         Self::set_deadline(&mut self.deadlines, either, &mut server.deadline, deadline);
         if is_terminated {
             self.remove_server(id);
+        } else {
+            self.retire_server(id);
         }
-    }
-
-    fn remove_server(&mut self, id: ServerTransactionId) -> Option<Server> {
-        let server = self.servers.remove(&id)?;
-        self.server_keys.remove(&server.key);
-        if let Some(merge) = &server.merge {
-            self.merges.remove(merge);
-        }
-        if let Some(dialog) = &server.dialog {
-            self.dialogs.remove(dialog);
-        }
-        self.connections.remove(&(server.peer, Either::Server(id)));
-        if let Some(at) = server.deadline {
-            self.deadlines.remove(&(at, Either::Server(id)));
-        }
-        Some(server)
     }
 
     fn reply(

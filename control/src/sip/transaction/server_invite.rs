@@ -164,6 +164,19 @@ impl ServerInvite {
         self.state == State::Terminated
     }
 
+    /// Tells whether the final response has its ACK: nothing is sent by itself any more.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        match self.state {
+            State::Acknowledged | State::Confirmed | State::Terminated => true,
+            State::Proceeding | State::Accepted | State::Completed => false,
+        }
+    }
+
+    /// Tells whether the final response was a 2xx.
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted | State::Acknowledged)
+    }
+
     /// Tells whether a final response was sent.
     pub(super) fn is_answered(&self) -> bool {
         self.state != State::Proceeding
