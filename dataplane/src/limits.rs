@@ -102,6 +102,10 @@ pub const SRTP_OVERHEAD_BYTES_MAX: usize = 20;
 /// A browser that has sent no authentic check for this long has withdrawn its consent (RFC 7675
 /// section 5.1): nothing more is sent to it.
 pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
+/// A browser from whose selected address nothing authentic has come for so long, but media from
+/// another one, has moved there: its address translator has forgotten the old one. Browsers check
+/// every 2.5 to 6 seconds, and those that send audio send it all the time.
+pub const PEER_MOVED_AFTER: Duration = Duration::from_secs(3);
 /// An address that proved itself for one flow cannot be taken over by a check for another flow
 /// until it has been quiet for this long. Browsers check every 2.5 to 6 seconds.
 pub const ADDRESS_HELD_FOR: Duration = Duration::from_secs(10);
@@ -168,6 +172,7 @@ const _: () = assert!(
 );
 const _: () = assert!(DATAGRAM_BYTES_MAX <= PACKET_BYTES_MAX);
 const _: () = assert!((DTLS_DATAGRAMS_PER_SWEEP_MAX as usize) * 4 <= DATAGRAM_QUEUE_LENGTH);
+const _: () = assert!(PEER_MOVED_AFTER.as_secs() < CONSENT_EXPIRES_AFTER.as_secs());
 const _: () = assert!(ADDRESS_HELD_FOR.as_secs() < CONSENT_EXPIRES_AFTER.as_secs());
 const _: () = assert!(REORDER_WINDOW_PACKETS as u32 == u128::BITS);
 const _: () = assert!(REORDER_WINDOW_PACKETS <= u8::MAX as u16);

@@ -9,12 +9,12 @@ use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
 
 use super::digits::FlowDigits;
-use super::moment::Moment;
+use super::moment::{Clock, Moment};
 use super::peer::{Browser, Kind};
 use super::reports::PeerClock;
 use super::route::Medium;
 use super::verdict::{DropReason, SocketId};
-use crate::link::{Cname, FlowId, FlowTotals, Media};
+use crate::link::{Cname, Event, FlowId, FlowTotals, Media};
 
 /// The media of a flow, in the order of their index.
 pub(super) const MEDIA: [Media; 2] = [Media::Audio, Media::Video];
@@ -137,6 +137,29 @@ impl Flow {
         self.heard_at = now;
         self.was_heard = true;
         self.silence_reported = false;
+    }
+
+    /// An authentic packet of media came from here: media follows a browser that has moved. Returns
+    /// what control is told.
+    pub(super) fn follow(
+        &mut self,
+        clock: Clock,
+        now: Instant,
+        source: SocketAddr,
+    ) -> Option<Event> {
+        let has_moved = match &mut self.kind {
+            Kind::Browser(browser) => browser.follow(clock, now, source),
+            Kind::Trunk(_) => false,
+        };
+        self.note_selection(has_moved, source)
+    }
+
+    /// What control is told if an address was selected, unless it is told already.
+    pub(super) fn note_selection(&mut self, selected: bool, peer: SocketAddr) -> Option<Event> {
+        let already_pending = self.pending.peer_selected;
+        self.pending.peer_selected |= selected;
+        let flow = self.id;
+        (selected && !already_pending).then_some(Event::PeerSelected { flow, peer })
     }
 
     /// The media that there are, audio first.

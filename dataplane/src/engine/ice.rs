@@ -17,6 +17,10 @@ pub(super) struct IceAgent {
     previous: Option<Box<IceCredentials>>,
     peers: [Option<ValidatedPeer>; VALIDATED_PEERS_MAX],
     selected: Option<SocketAddr>,
+    /// Nominated after the selected one: the first authentic packet from there selects it.
+    nominee: Option<SocketAddr>,
+    /// An address was selected by a check with the current credentials.
+    has_selected: bool,
 }
 
 /// An address that sent an authentic check.
@@ -49,6 +53,8 @@ impl IceAgent {
             previous: None,
             peers: [None; VALIDATED_PEERS_MAX],
             selected: None,
+            nominee: None,
+            has_selected: false,
         }
     }
 
@@ -105,9 +111,11 @@ impl IceAgent {
         {
             // The restart is taken back.
             self.previous = None;
+            self.has_selected = true;
             let ended = std::mem::replace(&mut self.current, ice);
             return CredentialChange::Restarted(Some(ended.local_fragment));
         }
+        self.has_selected = false;
         let replaced = std::mem::replace(&mut self.current, ice);
         if self.previous.is_some() {
             // A second restart before the peer took up the first: what it uses is still the older.
@@ -146,17 +154,41 @@ impl IceAgent {
         Some(std::mem::replace(oldest, checked).address)
     }
 
-    /// Nominates a validated address; true if it was not the selected one before.
-    pub(super) fn select(&mut self, address: SocketAddr) -> bool {
+    /// Nominates a validated address; true if it is selected, and was not before.
+    ///
+    /// The first nomination with the current credentials selects at once. A later one does not
+    /// prove by itself that the browser has moved: whoever sees a check can repeat it from his own
+    /// address. There the first authentic packet selects ([`Self::prove`]).
+    pub(super) fn nominate(&mut self, address: SocketAddr, generation: Generation) -> bool {
         debug_assert!(
             self.peer(address).is_some(),
             "only a validated address is nominated"
         );
+        let is_first = generation == Generation::Current && !self.has_selected;
+        if is_first {
+            self.has_selected = true;
+            return self.select(address);
+        }
+        let is_other = self.selected != Some(address);
+        self.nominee = is_other.then_some(address);
+        false
+    }
+
+    /// An authentic packet came from an address that is not the selected one; true if that is
+    /// selected now, as it was nominated last, or as nothing comes from the selected one any more
+    /// (`is_silent`): checks for consent need not nominate (RFC 7675 section 5.1).
+    pub(super) fn prove(&mut self, now: Instant, address: SocketAddr, is_silent: bool) -> bool {
+        let is_wanted = self.nominee == Some(address) || self.selected.is_none() || is_silent;
+        is_wanted && self.is_validated(now, address) && self.select(address)
+    }
+
+    fn select(&mut self, address: SocketAddr) -> bool {
+        self.nominee = None;
         self.selected.replace(address) != Some(address)
     }
 
     /// Takes out one address whose consent has expired. The selected one included: nothing is sent
-    /// until the peer nominates again.
+    /// until an authentic packet comes from another one.
     pub(super) fn expire(&mut self, now: Instant) -> Option<SocketAddr> {
         let place = self
             .peers
@@ -176,13 +208,13 @@ impl IceAgent {
                 *place = None;
             }
         }
-        if self.selected == Some(address) {
-            self.selected = None;
+        for place in [&mut self.selected, &mut self.nominee] {
+            *place = place.filter(|place| *place != address);
         }
     }
 
-    /// The nominated address, as long as it is validated, and when it last sent a check.
-    pub(super) fn nominated(&self) -> Option<(SocketAddr, Instant)> {
+    /// The selected address, as long as it is validated, and when it last sent a check.
+    pub(super) fn chosen(&self) -> Option<(SocketAddr, Instant)> {
         let peer = self.peer(self.selected?)?;
         Some((peer.address, peer.checked_at))
     }

@@ -90,6 +90,7 @@ impl Engine {
         let header = RtpHeader::parse(packet).ok_or(DropReason::RtpMalformed)?;
         self.peer_changes
             .extend(learn_source(flow, source, MediaProtocol::Rtp));
+        self.events.extend(flow.follow(self.clock, now, source));
         flow.heard(now);
         if !flow.media_started {
             flow.media_started = true;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::ice::IceAgent;
 use super::moment::{Clock, Moment};
-use crate::limits::{CONSENT_EXPIRES_AFTER, DTLS_DATAGRAMS_PER_SWEEP_MAX};
+use crate::limits::{CONSENT_EXPIRES_AFTER, DTLS_DATAGRAMS_PER_SWEEP_MAX, PEER_MOVED_AFTER};
 use crate::link::PeerAddresses;
 
 /// What is on the other end.
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 
 /// A WebRTC peer.
 pub(super) struct Browser {
-    /// What the agent says of the nominated address: most packets go there and come from there.
+    /// What the agent says of the selected address: most packets go there and come from there.
     consent: Option<Consent>,
     agent: Box<Agent>,
 }
@@ -31,11 +31,13 @@ struct Agent {
     dtls_datagrams_left: u8,
 }
 
-/// The nominated address, and when it last sent an authentic check (RFC 7675).
+/// The selected address, when it last sent an authentic check (RFC 7675), and when an authentic
+/// packet of any kind.
 #[derive(Clone, Copy)]
 struct Consent {
     address: SocketAddr,
     checked_at: Moment,
+    heard_at: Moment,
 }
 
 impl Browser {
@@ -60,15 +62,45 @@ impl Browser {
         change: impl FnOnce(&mut IceAgent) -> T,
     ) -> T {
         let outcome = change(&mut self.agent.ice);
-        let nominated = self.agent.ice.nominated();
-        self.consent = nominated.map(|(address, checked_at)| Consent {
-            address,
-            checked_at: clock.moment(checked_at),
+        let before = self.consent;
+        self.consent = self.agent.ice.chosen().map(|(address, checked_at)| {
+            let checked_at = clock.moment(checked_at);
+            // The later one of a check and what came before it.
+            let heard_at = before
+                .filter(|before| before.address == address && before.checked_at == checked_at)
+                .map_or(checked_at, |before| before.heard_at);
+            Consent {
+                address,
+                checked_at,
+                heard_at,
+            }
         });
         outcome
     }
 
-    /// Where media goes: the nominated address, as long as the peer consents.
+    /// An authentic packet of media came from here. True if media goes there from now on: the
+    /// browser has moved.
+    pub(super) fn follow(&mut self, clock: Clock, now: Instant, source: SocketAddr) -> bool {
+        let moment = clock.moment(now);
+        if let Some(consent) = &mut self.consent
+            && consent.address == source
+        {
+            consent.heard_at = moment;
+            return false;
+        }
+        let is_silent = self
+            .consent
+            .is_none_or(|consent| moment.since(consent.heard_at) >= PEER_MOVED_AFTER);
+        let has_moved = self.change_ice(clock, |ice| ice.prove(now, source, is_silent));
+        if let Some(consent) = &mut self.consent
+            && has_moved
+        {
+            consent.heard_at = moment;
+        }
+        has_moved
+    }
+
+    /// Where media goes: the selected address, as long as the peer consents.
     pub(super) fn destination(&self, now: Moment) -> Option<SocketAddr> {
         let consent = self.consent?;
         (now.since(consent.checked_at) < CONSENT_EXPIRES_AFTER).then_some(consent.address)

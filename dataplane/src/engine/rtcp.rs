@@ -42,6 +42,7 @@ impl Engine {
         }
         self.peer_changes
             .extend(learn_source(flow, source, MediaProtocol::Rtcp));
+        self.events.extend(flow.follow(self.clock, now, source));
         flow.heard(now);
         let from = flow.id;
         let has_report = take_reports(flow, ntp, compound);

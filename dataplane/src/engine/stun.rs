@@ -7,7 +7,6 @@ use super::Engine;
 use super::ice::Generation;
 use super::verdict::{DropReason, SocketId, Transmit, Verdict};
 use crate::limits::ADDRESS_HELD_FOR;
-use crate::link::Event;
 use crate::wire::stun::{BindingRequest, ErrorAnswer, Role, StunError, write_error, write_success};
 
 /// What an authentic check asks for.
@@ -85,26 +84,19 @@ impl Engine {
             return Err(DropReason::UnknownSource);
         }
         let flow = self.table.at_mut(slot).ok_or(DropReason::StunUnknownUser)?;
-        let id = flow.id;
         flow.heard(now);
-        let already_pending = flow.pending.peer_selected;
         let browser = flow.browser_mut().ok_or(DropReason::StunUnknownUser)?;
         let (evicted, selected, ended) = browser.change_ice(self.clock, |ice| {
             let evicted = ice.validate(now, source);
-            let selected = check.nominates && ice.select(source);
+            let selected = check.nominates && ice.nominate(source, check.generation);
             let ended = match check.generation {
                 Generation::Current => ice.end_previous(),
                 Generation::Previous => None,
             };
             (evicted, selected, ended)
         });
-        flow.pending.peer_selected |= selected;
-        if selected && !already_pending {
-            self.events.push_back(Event::PeerSelected {
-                flow: id,
-                peer: source,
-            });
-        }
+        let event = flow.note_selection(selected, source);
+        self.events.extend(event);
         if let Some(fragment) = ended {
             self.table.release_fragment(&fragment);
         }

@@ -23,6 +23,7 @@ mod digits;
 mod heard;
 mod ice;
 mod media;
+mod moving;
 mod numbering;
 mod rtcp;
 

@@ -21,8 +21,8 @@ pub enum Event {
         /// Why.
         reason: RefuseReason,
     },
-    /// Browser flows: an address pair was nominated by an authenticated check (RFC 8445 section
-    /// 7.3.1.5), the first or another one.
+    /// Browser flows: media goes to this address from now on. The first one was nominated by an
+    /// authenticated check (RFC 8445 section 7.3.1.5); any other has sent authentic media too.
     PeerSelected {
         /// Which flow.
         flow: FlowId,

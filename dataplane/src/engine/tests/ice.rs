@@ -32,12 +32,26 @@ fn answers_an_authentic_check_and_selects_the_nominated_pair_once() {
         ));
     }
     assert!(world.only_event("PeerSelected"));
+    // Another one is nominated: media follows when it is proven (see `moving`).
     assert!(matches!(
         world.check("203.0.113.9:1", &check("us00:them")),
         Verdict::Reply(_)
     ));
+    assert!(world.events().is_empty());
+}
+
+#[test]
+fn one_event_of_a_kind_waits_and_names_the_latest_address() {
+    let mut world = World::new();
+    world.open_browser(0, "us00");
     assert!(matches!(
-        world.check("203.0.113.9:2", &check("us00:them")),
+        world.check(BROWSER, &check("us00:them")),
+        Verdict::Reply(_)
+    ));
+    let ice = credentials("new0", Some("new1"));
+    world.command(Command::SetIceCredentials { flow: flow(0), ice });
+    assert!(matches!(
+        world.check("203.0.113.9:2", &check("new0:new1")),
         Verdict::Reply(_)
     ));
     let events = world.events();
