@@ -28,7 +28,7 @@ pub(crate) struct OptionsArguments {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "default,no-huge-pages,no-segmentation,no-receive-offload,no-connect,no-register,no-gather,zero-copy,busy-poll-us=50,mmsg,reflector"
+        default_value = "default,no-huge-pages,no-segmentation,no-receive-offload,connect,no-register,no-gather,zero-copy,busy-poll-us=50,mmsg,reflector"
     )]
     variants: Vec<String>,
     /// How ringway talks to the kernel: `uring` or `mmsg`.

@@ -45,7 +45,7 @@ pub(crate) struct Scenario {
     #[arg(long)]
     pub(crate) share_cores: bool,
     /// How ringway sets up sockets and buffers, where not by default: `no-huge-pages`,
-    /// `no-segmentation`, `no-receive-offload`, `no-connect`, `no-register`, `no-gather`,
+    /// `no-segmentation`, `no-receive-offload`, `connect`, `no-register`, `no-gather`,
     /// `zero-copy`, `busy-poll-us=N`, several with `+` between them.
     #[arg(long, default_value = DEFAULT_IO)]
     pub(crate) io: String,
@@ -66,7 +66,7 @@ pub(crate) fn read_io(text: &str) -> Result<IoConfig, Failure> {
             ("no-huge-pages", "") => io.huge_pages = false,
             ("no-segmentation", "") => io.segmentation_offload = false,
             ("no-receive-offload", "") => io.receive_offload = false,
-            ("no-connect", "") => io.connect_trunks = false,
+            ("connect", "") => io.connect_trunks = true,
             ("no-register", "") => io.register_trunks = false,
             ("no-gather", "") => io.gather = false,
             ("zero-copy", "") => io.zero_copy = true,
@@ -233,8 +233,8 @@ mod tests {
 
     #[test]
     fn settings_are_read_by_name_and_others_refused() {
-        let io = read_io("no-connect+busy-poll-us=50").unwrap();
-        assert!(!io.connect_trunks && io.huge_pages);
+        let io = read_io("connect+busy-poll-us=50").unwrap();
+        assert!(io.connect_trunks && io.huge_pages);
         assert_eq!(io.busy_poll, Some(Duration::from_micros(50)));
         assert_eq!(read_io(DEFAULT_IO).unwrap(), IoConfig::default());
         assert!(read_io("no-sense").is_err() && read_io("busy-poll-us=x").is_err());

@@ -138,7 +138,8 @@ pub struct IoConfig {
     /// generic receive offload). Only with io_uring.
     pub receive_offload: bool,
     /// Sockets of trunk peers that have proven themselves are connected: the kernel then looks up
-    /// the route once, and drops what strangers send.
+    /// the route once. Off: the kernel drops what others send uncounted, and tells them by ICMP that
+    /// nobody listens, after which some give up; the gain is below what can be measured.
     pub connect_trunks: bool,
     /// Trunk sockets that are sent from are registered with the ring (direct descriptors): the
     /// kernel then need not look them up for each packet. Only with io_uring, and only where it
@@ -172,7 +173,7 @@ impl Default for IoConfig {
             huge_pages: true,
             segmentation_offload: true,
             receive_offload: true,
-            connect_trunks: true,
+            connect_trunks: false,
             register_trunks: true,
             gather: true,
             zero_copy: false,

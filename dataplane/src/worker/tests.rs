@@ -366,7 +366,7 @@ fn passes(from: &UdpSocket, to: &UdpSocket, port: SocketAddr, sequence: u16) {
     assert_eq!(packet.get(2..4), Some(&sequence.to_be_bytes()[..]));
 }
 
-fn a_proven_peer_is_the_only_one_until_another_is_signalled(kind: BackendKind) {
+fn media_f19_a_proven_peer_is_the_only_one_and_others_are_counted_without_icmp(kind: BackendKind) {
     let dataplane = start(config(kind, 1)).unwrap();
     let worker = &dataplane.workers[0];
     let (a, b) = (flow(0, 1), flow(1, 1));
@@ -378,10 +378,17 @@ fn a_proven_peer_is_the_only_one_until_another_is_signalled(kind: BackendKind) {
     passes(&first, &out, port_a, 11);
     // From the same host, but the peer has proven that it is another port.
     let stranger = UdpSocket::bind(loopback(0)).unwrap();
+    stranger.connect(port_a).unwrap();
     for sequence in 12..20 {
-        stranger.send_to(&rtp(0, sequence, 1), port_a).unwrap();
+        // An ICMP error for the one before would be told here.
+        stranger.send(&rtp(0, sequence, 1)).unwrap();
     }
     passes(&first, &out, port_a, 20);
+    let counters = worker.counters();
+    assert_eq!(counters.dropped(DropReason::UnknownSource), 8);
+    stranger.set_nonblocking(true).unwrap();
+    let told = stranger.recv(&mut [0; 16]).unwrap_err();
+    assert_eq!(told.kind(), io::ErrorKind::WouldBlock);
     let second = peer(worker, a);
     settle_quietly(worker);
     passes(&second, &out, port_a, 21);
@@ -621,7 +628,7 @@ fn where_io_uring_is_forbidden_calls_are_carried_all_the_same() {
 }
 
 on_every_backend! {
-    a_proven_peer_is_the_only_one_until_another_is_signalled,
+    media_f19_a_proven_peer_is_the_only_one_and_others_are_counted_without_icmp,
     a_dead_destination_harms_nobody_and_is_heard_again_when_it_lives,
     a_call_is_set_up_and_carried_beside_a_flood_to_the_dead_and_the_full,
     a_burst_to_one_peer_arrives_whole_in_order_and_cut_as_it_came,
