@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::sip::framing::Framer;
 use crate::sip::status::reason_phrase;
-use crate::sip::{HeaderName, Message, ParseError};
+use crate::sip::{HeaderName, Message, Method, ParseError};
 
 mod header;
 mod reason;
@@ -134,14 +134,13 @@ fn accepted(bytes: &Bytes, message: &Message) -> Explanation {
             .count();
     }
     let body = message.body();
-    let is_sdp = message
+    let description = message
         .header(HeaderName::ContentType)
-        .is_some_and(|value| {
-            let media_type = value.split(';').next().unwrap_or("");
-            media_type.trim().eq_ignore_ascii_case("application/sdp")
-        });
-    let described =
-        (is_sdp && !body.is_empty()).then(|| Box::new(session::explain(body, number + 1)));
+        .and_then(|_| message.description());
+    let described = description.map(|description| {
+        let before = number + 1 + lines_before(body, &description);
+        Box::new(session::explain(&description, before))
+    });
     let what = match message.status() {
         Some(status) => format!("response {status} to {}", message.method()),
         None => format!("{} request", message.method()),
@@ -169,8 +168,37 @@ fn accepted(bytes: &Bytes, message: &Message) -> Explanation {
     }
 }
 
+/// Lines of a body before a part of it; none for a part that was encoded.
+fn lines_before(body: &Bytes, part: &Bytes) -> usize {
+    let offset = (part.as_ptr() as usize).checked_sub(body.as_ptr() as usize);
+    let before = offset.and_then(|offset| body.get(..offset));
+    let bytes = before.unwrap_or_default().iter();
+    bytes.filter(|byte| **byte == b'\n').count()
+}
+
+/// How a body is taken that is more than a session description, or none, where one could be.
+fn body_remark(message: &Message) -> Option<String> {
+    if !matches!(
+        message.method(),
+        Method::Invite | Method::Ack | Method::Prack | Method::Update
+    ) {
+        return None;
+    }
+    if let Err(error) = message.session_description()
+        && message.is_request()
+        && !matches!(message.method(), Method::Ack | Method::Prack)
+    {
+        return Some(format!("refused with {}: {}", error.status(), error.text()));
+    }
+    let taken = message.description().map_or(0, |taken| taken.len());
+    (taken < message.body().len()).then(|| match taken {
+        0 => "nothing of the body is a session description: it is ignored".to_owned(),
+        _ => "the body is read for its session description alone".to_owned(),
+    })
+}
+
 fn remarks(bytes: &Bytes, message: &Message) -> Vec<String> {
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> = body_remark(message).into_iter().collect();
     let mut framer = Framer::new();
     framer.push(bytes);
     if let Err(error) = framer.next_frame() {

@@ -46,6 +46,11 @@ fn headers_hold_over_their_corpus() {
 }
 
 #[test]
+fn bodies_hold_over_their_corpus() {
+    replay("sip_body", targets::sip_body);
+}
+
+#[test]
 fn streams_hold_over_their_corpus() {
     replay("sip_stream", targets::sip_stream);
 }

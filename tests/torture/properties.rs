@@ -120,6 +120,20 @@ proptest! {
     }
 
     #[test]
+    fn a_multipart_body_of_any_bytes_holds_together(
+        changes in prop::collection::vec(change(), 0..12),
+        seed in 0..3_usize,
+    ) {
+        let seeds: [&[u8]; 3] = [
+            include_bytes!("../fuzz/corpus/sip_body/isup"),
+            include_bytes!("../fuzz/corpus/sip_body/nested"),
+            include_bytes!("../fuzz/corpus/sip_body/related"),
+        ];
+        let body = changed(&Bytes::from_static(seeds[seed]), &changes);
+        crate::targets::sip_body(&body);
+    }
+
+    #[test]
     fn an_edit_changes_its_own_line_and_no_other(
         pick in any::<prop::sample::Index>(),
         value in "[ -~]{0,40}",

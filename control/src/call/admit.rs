@@ -9,7 +9,8 @@ use super::{CallId, Calls, Party};
 use crate::config::Config;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::output::LogLine;
-use crate::sip::{HeaderName, Message};
+use crate::sip::body::{ACCEPTED_ENCODINGS, ACCEPTED_TYPES};
+use crate::sip::{BodyError, HeaderName, Message};
 use crate::trunk::limits::{CallName, LimitStatus, TrunkUsage};
 
 /// Who calls and who is called, as it counts at their trunks.
@@ -151,13 +152,7 @@ pub(super) fn check_invite(invite: &Message) -> Result<(), u16> {
     if invite.values(HeaderName::Require).any(is_unsupported) {
         return Err(420);
     }
-    let media_type = invite
-        .header(HeaderName::ContentType)
-        .unwrap_or("application/sdp");
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/sdp") {
-        return Err(415);
-    }
+    invite.session_description().map_err(BodyError::status)?;
     if super::dialog::contact_uri(invite).is_none() {
         return Err(400);
     }
@@ -177,7 +172,7 @@ fn is_unsupported(option: &str) -> bool {
 pub(super) fn refuse_invite(context: &mut Context, now: Instant, invite: &Incoming, status: u16) {
     let mut response = context.response(&invite.message, status);
     match status {
-        415 => response.push(HeaderName::Accept, "application/sdp"),
+        415 => list_accepted(&mut response),
         420 => {
             let options = invite.message.values(HeaderName::Require);
             for option in options.filter(|option| is_unsupported(option)) {
@@ -187,4 +182,28 @@ pub(super) fn refuse_invite(context: &mut Context, now: Instant, invite: &Incomi
         _ => {}
     }
     context.respond(now, invite.transaction, response);
+}
+
+/// Refuses a request in a dialog for its body.
+pub(super) fn refuse_body(
+    context: &mut Context,
+    now: Instant,
+    request: &Incoming,
+    error: BodyError,
+) {
+    let mut response = context.response(&request.message, error.status());
+    if error == BodyError::Unsupported {
+        list_accepted(&mut response);
+    }
+    context.respond(now, request.transaction, response);
+    context.log(LogLine::Refused {
+        peer: request.peer,
+        reason: error.text().to_owned(),
+    });
+}
+
+/// Puts into a 415 what would be taken (RFC 3261 section 8.2.3).
+fn list_accepted(response: &mut Message) {
+    response.push(HeaderName::Accept, ACCEPTED_TYPES);
+    response.push(HeaderName::AcceptEncoding, ACCEPTED_ENCODINGS);
 }

@@ -85,7 +85,9 @@ impl Calls {
             call.early_media_off = is_off;
             open_routes(context, call);
         }
-        if !response.body().is_empty() && connect(context, call, response.body()).is_err() {
+        if let Some(description) = response.description()
+            && connect(context, call, &description).is_err()
+        {
             // Early media that cannot be carried is no reason to refuse: the 200 decides.
             context.log(crate::engine::output::LogLine::Refused {
                 peer: call.invite.peer,
@@ -152,8 +154,8 @@ impl Calls {
         leg.send_ack(context, now, invite, leg.invite_sequence);
         call.note_session_id(response);
         let was_off = std::mem::take(&mut call.early_media_off);
-        if !response.body().is_empty() {
-            if let Err(refusal) = connect(context, call, response.body()) {
+        if let Some(description) = response.description() {
+            if let Err(refusal) = connect(context, call, &description) {
                 let reason = format!("callee's answer: {}", refusal.text);
                 return self.end(context, now, id, Cause::of(488, reason));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::admit::refuse_body;
 use super::alarms::Alarm;
 use super::answer::{accept, grant_timer};
 use super::end::Cause;
@@ -62,7 +63,8 @@ impl Calls {
                 self.alarms.set(id, Alarm::Reoffer, Some(now));
             }
         }
-        self.late_answer(context, now, id, party, message.body());
+        let answer = message.description().unwrap_or_default();
+        self.late_answer(context, now, id, party, &answer);
     }
 
     /// The 2xx of an INVITE was never acknowledged (RFC 3261 section 13.3.1.4).
@@ -116,6 +118,12 @@ impl Calls {
         self.move_leg(id, party, request.peer);
         if state == State::Left && !matches!(request.method(), Method::Bye | Method::Options) {
             context.refuse(now, &request, 480, "the other side was transferred");
+            return InDialog::Taken;
+        }
+        if matches!(request.method(), Method::Invite | Method::Update)
+            && let Err(error) = request.message.session_description()
+        {
+            refuse_body(context, now, &request, error);
             return InDialog::Taken;
         }
         match request.method() {

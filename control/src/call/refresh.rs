@@ -221,8 +221,8 @@ impl Calls {
         }
         leg.timer = SessionTimer::granted(response);
         self.arm_timer(now, id, to);
-        if !response.body().is_empty() {
-            self.peer_moved(context, id, to, response.body());
+        if let Some(description) = response.description() {
+            self.peer_moved(context, id, to, &description);
         }
     }
 

@@ -343,7 +343,7 @@ fn changed(
 ) -> Result<String, Refusal> {
     let to = reoffer.from.other();
     let side = call.leg(to).map_or(Side::Browser, |leg| leg.side);
-    let remote = read_offer(context, side, response.body())?;
+    let remote = read_offer(context, side, &response.description().unwrap_or_default())?;
     let plan = sdp::plan_answer(&reoffer.offer, &reoffer.plan, &remote)?;
     let routes = sdp::routes(&reoffer.offer, &reoffer.plan, &plan, &remote);
     if let Some(leg) = call.leg_mut(to) {

@@ -153,7 +153,7 @@ impl Calls {
             return context.refuse(now, &prack, 481, "PRACK for nothing that was sent");
         }
         self.alarms.set(id, Alarm::Reliable, None);
-        if prack.message.body().is_empty() {
+        if prack.message.description().is_none() {
             let response = context.response(&prack.message, 200);
             context.respond(now, prack.transaction, response);
         } else {

@@ -48,18 +48,18 @@ impl Calls {
         if !takes_interval(context, now, leg.side, &request) {
             return;
         }
-        let has_offer = !request.message.body().is_empty();
+        let description = request.message.description();
         let method = request.method();
-        if (has_offer || method == Method::Invite)
+        if (description.is_some() || method == Method::Invite)
             && let Some(status) = too_early(call, party, &method, is_busy)
         {
             return refuse_for_now(context, now, &request, status);
         }
-        if !has_offer {
+        let Some(description) = description else {
             return self.refresh(context, now, id, party, &request);
-        }
+        };
         let Some(leg) = call.leg(party) else { return };
-        let offer = match read_offer(context, leg.side, request.message.body()) {
+        let offer = match read_offer(context, leg.side, &description) {
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &request, &refusal),
         };

@@ -71,7 +71,8 @@ impl Calls {
         {
             return;
         }
-        let is_late = invite.message.body().is_empty();
+        let description = invite.message.description();
+        let is_late = description.is_none();
         if is_late && caller == Side::Browser {
             let text = "an INVITE without an offer is not taken".to_owned();
             let refusal = Refusal {
@@ -81,7 +82,7 @@ impl Calls {
             };
             return context.refuse_offer(now, &invite, &refusal);
         }
-        let offer = match read_offer(context, caller, invite.message.body()) {
+        let offer = match read_offer(context, caller, &description.unwrap_or_default()) {
             _ if is_late => sdp::capabilities(&policy(context, caller)),
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
@@ -151,7 +152,7 @@ impl Calls {
         let mut caller_leg = Leg::new(context, caller, invite.peer, dialog, flows);
         caller_leg.invite = Invite::Server(invite.transaction);
         caller_leg.hides = hides_sender(&invite.message);
-        let is_late = invite.message.body().is_empty();
+        let is_late = invite.message.description().is_none();
         caller_leg.remote = (!is_late).then(|| offer.clone());
         caller_leg.note_allow(&invite.message);
         let mut callee = match &outgoing {

@@ -28,6 +28,15 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// Count of header lines in one message.
 pub const HEADER_LINES_MAX: usize = 128;
 
+/// Parts of one multipart body, those of nested ones included.
+pub const BODY_PARTS_MAX: usize = 16;
+
+/// Multipart bodies within each other.
+pub const BODY_DEPTH_MAX: usize = 3;
+
+/// Size of the header of one part of a multipart body.
+pub const BODY_PART_HEAD_BYTES_MAX: usize = 4 * 1024;
+
 /// Count of transactions that wait for a final response or its ACK, clients and servers together,
 /// unless configured. Each takes 4 to 10 kB, and new calls take half of them at most.
 pub const TRANSACTIONS_DEFAULT: usize = 131_072;
