@@ -48,7 +48,7 @@ await build({
   bundle: true,
   minify: true,
 });
-for (const file of ['index.html', 'icon.svg']) {
+for (const file of ['index.html', 'icon.svg', 'icon-ringing.svg']) {
   await copyFile(join(root, 'src', file), join(output, file));
 }
 await writeFile(join(output, 'licences.txt'), await licences(metafile.inputs));

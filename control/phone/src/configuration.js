@@ -6,6 +6,9 @@
  * @property {{number: string, password: string, name: string}[]} lines the demo lines
  * @property {string} domain the SIP domain offered in the login form
  * @property {string} echo the number that plays back what it hears; empty where there is none
+ * @property {string} echoDomain the domain whose lines can call it
+ * @property {Record<string, boolean>} video whether calls of a domain's users may have pictures; "*" are
+ *   all other domains
  * @property {string} webSocketAddress where SIP over WebSocket (RFC 7118) is spoken
  */
 
@@ -19,8 +22,26 @@ export async function loadConfiguration() {
     lines: answer.demo === true && Array.isArray(answer.lines) ? answer.lines : [],
     domain: answer.domain || location.hostname,
     echo: answer.echo || '',
+    echoDomain: (answer.echo_domain || '').toLowerCase(),
+    video: answer.video ?? {},
     webSocketAddress: webSocketAddress(answer.websocket_path || '/ws'),
   };
+}
+
+/** The echo number for users of `domain`; empty where they have none. */
+export function echoOf({ echo, echoDomain }, domain) {
+  return domain.toLowerCase() === echoDomain ? echo : '';
+}
+
+/** Whether calls of users of `domain` may have pictures. */
+export function mayUseVideo({ video }, domain) {
+  return video[domain.toLowerCase()] ?? video['*'] ?? true;
+}
+
+/** The demo line with that number, or undefined. */
+export function demoLine({ lines, domain }, number, ofDomain) {
+  if (ofDomain.toLowerCase() !== domain.toLowerCase()) return undefined;
+  return lines.find((line) => line.number === number);
 }
 
 function webSocketAddress(path) {

@@ -60,6 +60,36 @@ export function callFailureText(cause, statusCode) {
   return known ?? (statusCode ? `The call failed (${statusCode}).` : 'The call failed.');
 }
 
+/** What the gateway writes into the Reason (RFC 3326) of its BYE, and what a person reads then. */
+const END_BY_REASON = [
+  [/no media path|media timeout|no sound/i, 'The call ended, since no sound got through.'],
+  [/gateway stops/i, 'The gateway was stopped.'],
+  [/dtls/i, 'The call ended, since its encryption could not be set up.'],
+  [/connection lost/i, 'The other side lost its connection.'],
+  [/not refreshed|not acknowledged|no such call/i, 'The other side was lost.'],
+  [/no codec in common/i, 'The two sides have no codec in common.'],
+  [/transferred/i, 'The call was handed on.'],
+  [/completed elsewhere/i, 'The call was taken elsewhere.'],
+];
+
+/**
+ * What a person reads when an answered call ends.
+ * @param {object} end `originator` is JsSIP's ("local": this page); `reason` the BYE's Reason or null;
+ *   `trouble` what had kept the sound away until then, or null
+ */
+export function endText({ originator, cause, reason, trouble }) {
+  if (originator === 'local' && cause !== 'Terminated') return callFailureText(cause, null);
+  const text = /text\s*=\s*"([^"]*)"/i.exec(reason ?? '')?.[1] ?? reason ?? '';
+  const known = END_BY_REASON.find(([pattern]) => pattern.test(text));
+  if (trouble?.broken && (originator === 'local' || !known || known === END_BY_REASON[0])) {
+    return `Call ended: ${lowerFirst(trouble.title)}. ${trouble.text}`;
+  }
+  if (known) return known[1];
+  return originator === 'remote' ? 'Call ended by the other side.' : 'Call ended.';
+}
+
+const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+
 /** @param {number|null} statusCode of the SIP response, null where there was none */
 export function registrationFailureText(cause, statusCode) {
   if (REGISTRATION_BY_STATUS[statusCode]) return REGISTRATION_BY_STATUS[statusCode];

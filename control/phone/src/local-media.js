@@ -50,6 +50,11 @@ function isDenial(error) {
   return error.name === 'NotAllowedError' || error.name === 'SecurityError';
 }
 
+/** The same devices for a call that follows; each is closed by itself. */
+export function copyLocalMedia(stream) {
+  return stream && new MediaStream(stream.getTracks().map((track) => track.clone()));
+}
+
 /** Releases the devices, so that the browser's recording sign goes out. */
 export function closeLocalMedia(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();

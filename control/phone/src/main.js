@@ -3,6 +3,7 @@
 import { FLOOR_DB, resumeAudio } from './audio-level.js';
 import { loadConfiguration, takeLinkParameters } from './configuration.js';
 import { Phone } from './phone.js';
+import { rememberedLine } from './session-memory.js';
 import { View } from './view.js';
 
 async function start() {
@@ -15,15 +16,17 @@ async function start() {
     return;
   }
   const phone = new Phone(configuration, () => view.update());
-  const view = new View(phone, configuration, link);
+  const view = new View(phone, link);
   exposeHooks(phone);
   view.update();
+  const remembered = rememberedLine();
   if (link.user && link.password) view.submitLogin();
+  else if (remembered && !link.user) phone.logIn(remembered, true);
   if (link.call) phone.callWhenRegistered(link.call, { video: link.video });
 
   document.addEventListener('pointerdown', resumeAudio);
   document.addEventListener('keydown', resumeAudio);
-  window.addEventListener('pagehide', () => phone.logOut());
+  window.addEventListener('pagehide', () => phone.leave());
 }
 
 /** What the tests, and a curious person at the console, may ask; see the README. */
@@ -34,6 +37,9 @@ function exposeHooks(phone) {
       call: phone.session?.state ?? 'idle',
       direction: phone.session?.direction ?? null,
       peer: phone.session?.peer ?? null,
+      number: phone.session?.number ?? null,
+      trouble: phone.session?.trouble?.kind ?? null,
+      quality: phone.session?.quality()?.word ?? null,
       video: phone.session?.video ?? false,
       muted: phone.session?.muted ?? false,
       seconds: phone.session?.duration() ?? 0,

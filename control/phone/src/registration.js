@@ -42,6 +42,10 @@ export class Registration {
     return this.#userAgent.call(destination, options);
   }
 
+  isConnected() {
+    return this.#userAgent.isConnected();
+  }
+
   /** Ends all calls, takes the registration back and closes the WebSocket. */
   stop() {
     clearTimeout(this.#retry);
@@ -69,7 +73,7 @@ export class Registration {
   }
 
   #connecting() {
-    const text = this.#wasRegistered ? 'Connection lost, reconnecting…' : 'Connecting…';
+    const text = this.#wasRegistered ? 'Reconnecting…' : 'Connecting…';
     this.#handlers.onChange('connecting', text);
   }
 

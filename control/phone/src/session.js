@@ -1,15 +1,16 @@
 // One call, from the dialled number or the ringing to its end.
 
 import { AudioLevel, FLOOR_DB } from './audio-level.js';
-import { callFailureText, causeToken } from './failure-texts.js';
-import { MicrophoneDenied, closeLocalMedia, openLocalMedia } from './local-media.js';
+import { callFailureText, causeToken, endText } from './failure-texts.js';
+import { MicrophoneDenied, closeLocalMedia, copyLocalMedia, openLocalMedia } from './local-media.js';
+import { GIVE_UP_AFTER_S, diagnose } from './media-watch.js';
+import {
+  answerOptions, callOptions, expectsSound, limitGathering, mediaTarget, offersVideo,
+} from './negotiation.js';
+import { Quality } from './quality.js';
 import { Statistics } from './statistics.js';
+import { declineTransfers } from './transfer.js';
 import { startRingback, startRinging, stopTones } from './tones.js';
-
-/** The gateway is ICE-lite and learns our address from our checks: our candidates may be few. */
-const GATHERING_LIMIT_MS = 500;
-
-const PEER_CONNECTION = { iceServers: [], bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' };
 
 /** RFC 4733 events, in ms; long enough for the oldest tone detector behind a gateway. */
 const DTMF = { transportType: 'RFC2833', duration: 160, interToneGap: 70 };
@@ -25,7 +26,10 @@ const MICROPHONE_DENIED = {
  */
 export class Session {
   state;
+  /** Who it is with: what was dialled, or the name that the caller gives himself. */
   peer;
+  /** The number or address of the other side. */
+  number;
   direction;
   /** Whether pictures were asked for or offered. */
   video;
@@ -38,6 +42,8 @@ export class Session {
   /** `Date.now()` at which the call was answered and ended; null before. */
   answeredAt = null;
   endedAt = null;
+  /** Why there is no sound, as `diagnose` says it; null while all is well. */
+  trouble = null;
   /** Why it ended: a token, the SIP status code or null, and a sentence; null while it lives. */
   ending = null;
   remoteStream = new MediaStream();
@@ -49,31 +55,84 @@ export class Session {
   #lastStatistics = null;
   #remoteLevel = null;
   #localLevel = null;
+  #quality = new Quality();
+  #packetsHeard = 0;
+  #heardAt = null;
+  #wasConnected = false;
+  #owner;
   #onChange;
 
-  constructor(direction, peer, video, onChange) {
+  /**
+   * @param {object} owner the phone: it is told of every change (`sessionChanged`), says whether the
+   *   WebSocket stands (`isConnected`) and decides about transfers (`mayFollow`, `follow`, `replace`)
+   */
+  constructor(direction, { peer, number = peer, video }, owner) {
     this.direction = direction;
     this.peer = peer;
+    this.number = number;
     this.video = video;
     this.state = direction === 'incoming' ? 'incoming' : 'calling';
-    this.#onChange = onChange;
+    this.#owner = owner;
+    this.#onChange = () => owner.sessionChanged(this);
   }
 
-  /** Opens the devices, then dials. The session is returned at once, and tells by `onChange`. */
-  static dial(registration, destination, video, onChange) {
-    const session = new Session('outgoing', destination, video, onChange);
+  /** Opens the devices, then dials. The session is returned at once, and tells its owner. */
+  static dial(registration, destination, video, owner) {
+    const session = new Session('outgoing', { peer: destination, video }, owner);
     session.#dial(registration);
     return session;
   }
 
+  /**
+   * Makes the call that a transfer asks for; `before` is the one that is transferred, whose devices
+   * it shares. At once: the transferor may hang up at any moment.
+   */
+  static follow(wanted, accept, before, owner) {
+    const { number, name, extraHeaders } = wanted;
+    const session = new Session('outgoing', { peer: name || number, number, video: before.video }, owner);
+    session.#takeDevices(copyLocalMedia(before.localStream));
+    session.muted = before.muted;
+    const take = (rtcSession) => {
+      session.#rtcSession = rtcSession;
+    };
+    accept(take, {
+      ...callOptions(session.localStream, session.video),
+      eventHandlers: session.#handlers(),
+      extraHeaders,
+    });
+    if (session.#rtcSession === null) session.#end('Canceled', null);
+    return session;
+  }
+
   /** @param rtcSession what JsSIP brought with "newRTCSession", and the `invite` it came with */
-  static receive(rtcSession, invite, onChange) {
-    const identity = rtcSession.remote_identity;
-    const peer = identity.display_name || identity.uri.user || identity.uri.toString();
-    const video = offersVideo(invite);
-    const session = new Session('incoming', peer, video, onChange);
-    session.#follow(rtcSession);
+  static receive(rtcSession, invite, domain, owner) {
+    const session = Session.#incoming(rtcSession, invite, domain, owner);
     startRinging();
+    return session;
+  }
+
+  /** A call that takes the place of `before` (RFC 3891): it is answered with its devices. */
+  static takeOver(rtcSession, invite, domain, before, owner) {
+    const session = Session.#incoming(rtcSession, invite, domain, owner);
+    session.answering = true;
+    session.#takeDevices(copyLocalMedia(before.localStream));
+    session.muted = before.muted;
+    // JsSIP first has to ring.
+    queueMicrotask(() => {
+      if (session.state === 'incoming') rtcSession.answer(answerOptions(session.localStream));
+    });
+    return session;
+  }
+
+  static #incoming(rtcSession, invite, domain, owner) {
+    const { display_name: name, uri } = rtcSession.remote_identity;
+    const isOurs = uri.host.toLowerCase() === domain.toLowerCase();
+    const number = isOurs && uri.user ? uri.user : uri.toAor().replace(/^sip:/, '');
+    const peer = name || number;
+    const session = new Session('incoming', { peer, number, video: offersVideo(invite) }, owner);
+    session.#rtcSession = rtcSession;
+    for (const [event, handler] of Object.entries(session.#handlers())) rtcSession.on(event, handler);
+    declineTransfers(rtcSession, (request) => owner.mayFollow(session, request));
     return session;
   }
 
@@ -91,7 +150,7 @@ export class Session {
       this.#onChange();
       return;
     }
-    if (this.state === 'incoming') this.#rtcSession.answer(mediaOptions(this.localStream));
+    if (this.state === 'incoming') this.#rtcSession.answer(answerOptions(this.localStream));
     else closeLocalMedia(this.localStream);
   }
 
@@ -141,6 +200,16 @@ export class Session {
     return this.#statistics?.latest() ?? this.#lastStatistics;
   }
 
+  /** How it sounds, as `Quality.verdict` says it; null before that is known. */
+  quality() {
+    return this.#quality.verdict();
+  }
+
+  /** Whether any packet of sound came in. */
+  wasHeard() {
+    return this.#packetsHeard > 0;
+  }
+
   /** Seconds since the answer. */
   duration() {
     if (this.answeredAt === null) return 0;
@@ -173,12 +242,11 @@ export class Session {
     }
     try {
       this.#rtcSession = registration.call(this.peer, {
-        ...mediaOptions(this.localStream),
-        // Hear and see the other side even where this side lacks a device.
-        rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: this.video },
+        ...callOptions(this.localStream, this.video),
         // JsSIP creates the peer connection before it hands out the session.
         eventHandlers: this.#handlers(),
       });
+      declineTransfers(this.#rtcSession, (request) => this.#owner.mayFollow(this, request));
     } catch (error) {
       this.#end('Invalid Target', null, `“${this.peer}” cannot be called: ${error.message}`);
     }
@@ -188,9 +256,8 @@ export class Session {
   async #openDevices(video) {
     try {
       const { stream, notices } = await openLocalMedia({ video });
-      this.localStream = stream;
+      this.#takeDevices(stream);
       this.notices = notices;
-      if (stream?.getAudioTracks().length) this.#localLevel = new AudioLevel(stream);
       this.#onChange();
       return true;
     } catch (error) {
@@ -200,9 +267,9 @@ export class Session {
     }
   }
 
-  #follow(rtcSession) {
-    this.#rtcSession = rtcSession;
-    for (const [name, handler] of Object.entries(this.#handlers())) rtcSession.on(name, handler);
+  #takeDevices(stream) {
+    this.localStream = stream;
+    if (stream?.getAudioTracks().length) this.#localLevel = new AudioLevel(stream);
   }
 
   #handlers() {
@@ -212,7 +279,9 @@ export class Session {
       progress: ({ originator, response }) => this.#progress(originator, response),
       accepted: ({ originator }) => originator === 'local' && this.#answered(),
       confirmed: () => this.#answered(),
-      ended: ({ cause, message }) => this.#end(cause, statusCode(message)),
+      ended: (event) => this.#ended(event),
+      refer: ({ request, accept }) => this.#owner.follow(this, request, accept),
+      replaces: ({ accept }) => this.#owner.replace(this, accept),
       failed: ({ cause, message }) => this.#end(cause, statusCode(message)),
     };
   }
@@ -231,7 +300,7 @@ export class Session {
     if (this.answeredAt !== null || this.state === 'ended') return;
     stopTones();
     this.answering = false;
-    this.answeredAt = Date.now();
+    this.answeredAt = this.#heardAt = Date.now();
     this.state = 'in-call';
     this.#onChange();
   }
@@ -240,7 +309,42 @@ export class Session {
     this.#connection = connection;
     connection.addEventListener('track', ({ track }) => this.#hear(track));
     connection.addEventListener('icegatheringstatechange', () => limitGathering(connection));
-    this.#statistics = new Statistics(connection, () => this.#onChange());
+    this.#statistics = new Statistics(connection, (latest) => this.#measured(latest));
+  }
+
+  #measured(latest) {
+    this.#quality.take(latest.audio);
+    this.#watchMedia(latest);
+    this.#onChange();
+  }
+
+  #watchMedia({ ice, dtls, hasCandidates, audio }) {
+    if (this.state !== 'in-call') return;
+    const packets = audio?.packetsReceived ?? 0;
+    if (packets > this.#packetsHeard) this.#heardAt = Date.now();
+    this.#packetsHeard = Math.max(packets, this.#packetsHeard);
+    this.#wasConnected ||= ice === 'connected' || ice === 'completed';
+    const silentFor = (Date.now() - this.#heardAt) / 1000;
+    this.trouble = diagnose({
+      onLine: navigator.onLine,
+      socketOpen: this.#owner.isConnected(),
+      ice,
+      dtls,
+      hasCandidates,
+      wasConnected: this.#wasConnected,
+      wasHeard: this.#packetsHeard > 0,
+      expected: expectsSound(this.#connection),
+      silentFor,
+      target: mediaTarget(this.#connection),
+    });
+    if (this.trouble?.broken && silentFor >= GIVE_UP_AFTER_S) this.hangUp();
+  }
+
+  // JsSIP tells a BYE of either side, and what it ends itself.
+  #ended({ originator, cause, message }) {
+    const reason = message?.getHeader?.('reason') ?? null;
+    const text = endText({ originator, cause, reason, trouble: this.trouble });
+    this.#end(cause, statusCode(message), text);
   }
 
   #hear(track) {
@@ -259,6 +363,11 @@ export class Session {
     return missed ? 'Missed call: the caller hung up.' : callFailureText(cause, code);
   }
 
+  /** Shows a sentence beside the call. */
+  notice(text) {
+    this.#notice(text);
+  }
+
   #notice(text) {
     if (!this.notices.includes(text)) this.notices = [...this.notices, text];
     this.#onChange();
@@ -270,6 +379,7 @@ export class Session {
     this.state = 'ended';
     this.endedAt = Date.now();
     this.ending = { cause: causeToken(cause), statusCode: code, text };
+    this.trouble = null;
     this.#lastStatistics = this.#statistics?.latest() ?? null;
     this.#statistics?.stop();
     this.#localLevel?.close();
@@ -280,34 +390,7 @@ export class Session {
   }
 }
 
-// Port 0 refuses a medium, unless it is bundled with another one (RFC 8843 section 6).
-function offersVideo(invite) {
-  const media = (invite.body ?? '').split(/^m=/m).slice(1);
-  return media.some((description) => /^video [1-9]/.test(description)
-    || (description.startsWith('video ') && /^a=bundle-only/m.test(description)));
-}
-
-// Without a stream JsSIP would open the devices itself, and fail where there are none.
-function mediaOptions(stream) {
-  const open = stream !== null;
-  return {
-    mediaStream: stream,
-    mediaConstraints: { audio: open, video: open },
-    pcConfig: PEER_CONNECTION,
-  };
-}
-
 /** Of a response only: a BYE or CANCEL has none. */
 function statusCode(message) {
   return message?.status_code ?? null;
-}
-
-function limitGathering(connection) {
-  if (connection.iceGatheringState !== 'gathering') return;
-  setTimeout(() => {
-    // What the browser says itself when gathering is over, only earlier: JsSIP then goes on.
-    if (connection.iceGatheringState === 'gathering') {
-      connection.dispatchEvent(new RTCPeerConnectionIceEvent('icecandidate', { candidate: null }));
-    }
-  }, GATHERING_LIMIT_MS);
 }

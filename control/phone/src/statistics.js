@@ -35,6 +35,7 @@ export class Statistics {
       ice: this.#connection.iceConnectionState,
       dtls: dtlsState(this.#connection, reports),
       cipher: transportOf(reports)?.srtpCipher ?? null,
+      hasCandidates: reports.some(({ type }) => type === 'local-candidate'),
       audio: this.#media('audio', reports, byId),
       video: this.#media('video', reports, byId),
     };

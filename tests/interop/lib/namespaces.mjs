@@ -64,6 +64,13 @@ export function addAddress(namespace, device, address) {
   run('ip', '-n', namespace, 'address', 'add', `${address}/24`, 'dev', device);
 }
 
+/** Drops all UDP of a namespace, also that of the machine to itself, as a firewall would. */
+export function blockUdp(namespace) {
+  // What is the machine's own is looked up first, unless another rule comes before.
+  const rules = ['add pref 5 lookup local', 'del pref 0', 'add pref 1 ipproto udp blackhole'];
+  for (const rule of rules) run('ip', '-n', namespace, 'rule', ...rule.split(' '));
+}
+
 /**
  * browser ── edge ── carrier. No route leads from the browser to the carrier but through the
  * programs on the edge. Returns the three names and `remove()`.

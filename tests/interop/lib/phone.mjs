@@ -46,6 +46,22 @@ export class WebPhone {
     await this.#click(video ? '#call-video' : '#call-audio');
   }
 
+  /** What the page says with an id. */
+  text(id) {
+    return this.page.$eval(`#${id}`, (element) => element.textContent.trim());
+  }
+
+  /** The place of an element on the page, null where it is not shown. */
+  async place(id) {
+    const box = await (await this.page.$(`#${id}`)).boundingBox();
+    return box && { x: box.x, y: box.y, width: box.width, height: box.height };
+  }
+
+  /** The id of the element that has the focus. */
+  focused() {
+    return this.page.evaluate(() => document.activeElement?.id ?? '');
+  }
+
   answer() {
     return this.#click('#answer');
   }

@@ -9,14 +9,19 @@ import { PHONE } from './ringway.mjs';
 import { BROWSER_HZ, CARRIER_HZ, carrierWorld } from './world.mjs';
 
 /** Its page: `globalThis.sipjs` is what pages/sipjs.js offers. */
-export async function sipjsPage(scope, browser) {
+export function sipjsPage(scope, browser) {
+  const account = { user: 'alice', password: USERS.alice, domain: DOMAIN };
+  return openSipjs(scope, browser, PHONE, account);
+}
+
+/** The same of another account, at the gateway whose web phone is at `address`. */
+export async function openSipjs(scope, browser, address, account) {
   const entry = fileURLToPath(new URL('../pages/sipjs.js', import.meta.url));
   const bundle = await build({ entryPoints: [entry], bundle: true, write: false, format: 'iife' });
-  const page = await openPage(scope, browser, PHONE);
+  const page = await openPage(scope, browser, address, { name: 'sipjs' });
   await page.addScriptTag({ content: bundle.outputFiles[0].text });
-  const server = new URL('/ws', PHONE.replace(/^http/, 'ws')).href;
-  const account = { server, user: 'alice', password: USERS.alice, domain: DOMAIN };
-  await page.evaluate((given) => globalThis.sipjs.register(given), account);
+  const server = new URL('/ws', address.replace(/^http/, 'ws')).href;
+  await page.evaluate((given) => globalThis.sipjs.register(given), { server, ...account });
   return page;
 }
 

@@ -1,16 +1,48 @@
-// The call's statistics as a list of names and values.
+// How the call sounds: a word for everybody, and a list of figures for engineers.
 
-import { element, setHidden } from './elements.js';
+import { element, setHidden, setText } from './elements.js';
 
 const NOTHING = '–';
 
-/** @param {object|null} statistics as `Statistics.latest` gives them */
-export function drawStatistics(statistics) {
-  setHidden('statistics-empty', statistics !== null);
-  setHidden('statistics', statistics === null);
-  if (statistics === null) return;
+const WORDS = { good: 'Good', fair: 'Fair', poor: 'Poor' };
+
+/** The card about the call that is up, or about the last one. */
+export function drawQuality(session) {
+  const statistics = session?.statistics() ?? null;
+  const isOver = session?.state === 'ended';
+  const { word, title, text } = summary(session, isOver);
+  setText('statistics-title', title);
+  setText('quality-text', text);
+  const badge = element('quality');
+  badge.dataset.quality = word;
+  setText('quality', WORDS[word] ?? '');
+  setHidden('quality', word === '');
+  setHidden('statistics-details', statistics === null || (isOver && !session.wasHeard()));
+  if (statistics !== null) drawStatistics(statistics, isOver);
+}
+
+function summary(session, isOver) {
+  const title = isOver ? 'The last call' : 'Call quality';
+  if (session === null) return { word: '', title, text: 'How the call sounds appears here.' };
+  if (isOver && session.answeredAt === null) {
+    return { word: '', title, text: 'It was not answered, so there is nothing to say about its sound.' };
+  }
+  if (isOver && !session.wasHeard()) return { word: 'poor', title, text: 'No sound came through.' };
+  if (session.trouble) {
+    return { word: session.trouble.broken ? 'poor' : '', title, text: session.trouble.text };
+  }
+  const verdict = session.quality();
+  if (session.answeredAt === null || verdict === null) {
+    return { word: '', title, text: 'How the call sounds appears here once it is answered.' };
+  }
+  const text = isOver ? 'That is how it sounded before the end.' : verdict.text;
+  return { word: verdict.word, title, text };
+}
+
+function drawStatistics(statistics, isOver) {
+  const connection = `ICE ${statistics.ice} · DTLS ${statistics.dtls}`;
   const rows = [
-    ['Connection', `ICE ${statistics.ice} · DTLS ${statistics.dtls}`],
+    ['Connection', isOver ? `ended (${connection} before)` : connection],
     ...mediaRows('Audio', statistics.audio),
     ...mediaRows('Video', statistics.video),
   ];
