@@ -32,6 +32,7 @@ pub(crate) mod reoffer;
 mod report;
 pub(crate) mod session_id;
 pub(crate) mod session_timer;
+mod settle;
 pub(crate) mod setup;
 pub(crate) mod state;
 mod stray;
@@ -52,7 +53,7 @@ use crate::edge::Moved;
 use crate::engine::context::{Context, Incoming};
 use crate::engine::input::{ConnectionId, Peer};
 use crate::engine::output::CallBegan;
-use crate::sdp::{MediaRoute, OfferPlan, RemoteDescription};
+use crate::sdp::{MediaKind, OfferPlan, RemoteDescription};
 use crate::sip::Message;
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::trunk::Attempt;
@@ -118,20 +119,20 @@ pub(crate) struct Call {
     pub(crate) callee_invite: Option<ClientTransactionId>,
     /// An offer of one leg that the other has not answered yet.
     pub(crate) reoffer: Option<reinvite::Reoffer>,
-    /// Whose latest description the other side has not been told yet.
-    pub(crate) untold: BTreeSet<Party>,
+    /// Offers of ours since a peer made one, or since a leg changed.
+    pub(crate) own_offers: u8,
     /// The caller left the offer to us: it is in our 200, the answer in the ACK.
     pub(crate) is_late: bool,
     /// Our provisional responses to the caller.
     pub(crate) reliable: reliable::Reliable,
-    /// What was agreed last while the callee rang.
-    pub(crate) routes: Vec<MediaRoute>,
+    /// A transfer has brought its sides together.
+    pub(crate) is_joined: bool,
+    /// The media that have routes.
+    pub(crate) routed: Vec<MediaKind>,
     /// The carrier has said that its early media are not for the caller (RFC 5009).
     pub(crate) early_media_off: bool,
     /// What names the call on both legs (RFC 7989).
     pub(crate) session_ids: session_id::SessionIds,
-    /// The legs have different codecs until one of them has agreed to another: a transfer.
-    pub(crate) is_mute: bool,
     /// The transfer of one of its sides that is under way.
     pub(crate) transfer: Option<transfer::Transfer>,
     /// The one that is to be its caller, if it is to be part of a transfer.

@@ -51,6 +51,9 @@ pub const PASS_HEADERS_MAX: usize = 32;
 pub const FORKS_PER_CALL_MAX: usize = 16;
 /// Times that an offer of ours is sent to a peer that answers 491; then the change is refused.
 pub const OFFER_ATTEMPTS_MAX: u8 = 3;
+/// Offers of ours in a row, without one of a peer between them, that bring the sides of a call
+/// together; more than that, and the peers contradict themselves.
+pub const OWN_OFFERS_MAX: u8 = 8;
 /// T1: time until a reliable provisional response is repeated first (RFC 3262 section 3).
 pub const RELIABLE_REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// 64·T1: time for the PRACK to a reliable provisional response; then the call fails with 504.

@@ -13,7 +13,10 @@
 //! 4. `read_*` of B's answer, [`LegSdp::note_answer`] on leg B, then [`plan_answer`] →
 //!    [`AnswerPlan`].
 //! 5. [`LegSdp::write_answer`] on leg A: the text of our answer to A.
-//! 6. [`routes`]: which payload types pass between the two flows, and in which direction.
+//! 6. [`join`]: which payload types pass between the two flows, and in which direction.
+//!
+//! [`LegSdp::hear`] takes note of each description of a peer; [`LegSdp::agreed`], [`LegSdp::able`]
+//! and [`LegSdp::is_news`] compare the two legs, so that nobody is left with an old description.
 //!
 //! Where ringway itself answers (the echo line), [`plan_local_answer`] stands for steps 2 to 4 and
 //! [`echo_routes`] for step 6. [`compare`] says what a re-offer changes.
@@ -21,6 +24,7 @@
 //! Left out, on purpose: SDES keys (`a=crypto`, RFC 4568), trickle ICE (RFC 8840), simulcast and
 //! RID, data channels, T.38; their m-lines are answered with port 0 and their attributes ignored.
 
+mod agreement;
 mod compare;
 mod late;
 mod leg;
@@ -38,6 +42,7 @@ mod telephone_event;
 mod tests;
 mod write;
 
+pub use agreement::{Said, is_same_offer, join, share_audio};
 pub use compare::{Change, compare, is_same_media};
 pub use late::{capabilities, offer_accepted};
 pub use leg::{LegSdp, LocalIce, LocalTransport};
@@ -52,6 +57,6 @@ pub use negotiate::{
 pub use parse::SdpError;
 pub use policy::CodecPolicy;
 pub use read::{read_plain, read_webrtc};
-pub use route::{MediaRoute, PayloadPair, echo_routes, routes};
+pub use route::{MediaRoute, PayloadPair, echo_routes};
 pub use session::{Attribute, Line, MediaDescription, Origin, SessionDescription};
 pub use telephone_event::{assume_events, event_towards};

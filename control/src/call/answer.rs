@@ -6,9 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::end::Cause;
+use super::flows::connect_remote;
 use super::headers;
 use super::hearing;
-use super::join::{connect, note_codec, open_routes, set_route};
+use super::join::{connect, note_codec, rejoin, set_route};
 use super::leg::{Invite, Leg, Side};
 use super::refresh::{raise_interval, timer_policy};
 use super::reliable;
@@ -70,7 +71,14 @@ impl Calls {
         let Some(leg) = call.callee.as_mut() else {
             return;
         };
-        leg.meet_fork(response);
+        if leg.meet_fork(response) && leg.remote.is_some() {
+            // The early media of the one that has spoken last.
+            connect_remote(context, leg);
+            rejoin(context, call);
+        }
+        let Some(leg) = call.callee.as_mut() else {
+            return;
+        };
         leg.dialog.learn_from_response(response);
         leg.note_allow(response);
         let callee = leg.side;
@@ -83,7 +91,7 @@ impl Calls {
             && is_off != call.early_media_off
         {
             call.early_media_off = is_off;
-            open_routes(context, call);
+            rejoin(context, call);
         }
         if let Some(description) = response.description()
             && connect(context, call, &description).is_err()
@@ -140,7 +148,8 @@ impl Calls {
                 refuse_fork(context, now, leg, leg.peer, response)
             };
         }
-        leg.meet_fork(response);
+        let is_other = leg.meet_fork(response);
+        leg.invited = None;
         leg.dialog.learn_from_response(response);
         if call.state != State::Calling {
             // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
@@ -166,8 +175,12 @@ impl Calls {
                 id,
                 Cause::of(500, "callee's 200 has no description"),
             );
-        } else if was_off {
-            open_routes(context, call);
+        } else if is_other || was_off {
+            // Its answer was in a provisional response (RFC 6337 section 3.1.1).
+            if let Some(leg) = &call.callee {
+                connect_remote(context, leg);
+            }
+            rejoin(context, call);
         }
         self.answer_caller(context, now, id);
     }

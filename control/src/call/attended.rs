@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use super::alarms::Alarm;
 use super::exchange::Place;
-use super::join::in_codec;
-use super::leg::Side;
+use super::flows::joint_policy;
+use super::leg::{Leg, Side};
 use super::referred::{Refused, Wanted};
-use super::setup::policy;
 use super::state::State;
 use super::transfer::freed;
 use super::{Call, Calls};
@@ -71,15 +70,16 @@ impl Calls {
         if kept.audio.flow.worker != met.audio.flow.worker {
             return Err((488, "the calls are on different media workers"));
         }
-        let offer = freed(met).ok_or((491, "nothing has been agreed on yet"))?;
-        let allowed = policy(context, kept.side);
-        let policy = in_codec(allowed.clone(), other.codec.as_deref());
-        let is_listed = |codec: &String| allowed.audio.iter().any(|name| names(name, codec));
-        let is_allowed = policy.audio.iter().all(is_listed);
-        let plan = sdp::plan_offer(&offer, kept.side.profile(), &policy);
-        match plan {
-            Ok(_) if is_allowed => Ok(()),
-            Ok(_) | Err(_) => Err((488, "no codec in common")),
+        let waits = (491, "nothing has been agreed on yet");
+        let (offer, other) = freed(kept).zip(freed(met)).ok_or(waits)?;
+        let is_possible = |offer, from: &Leg, to: &Leg| {
+            let policy = joint_policy(context, from, to);
+            sdp::plan_offer(offer, to.side.profile(), &policy).is_ok()
+        };
+        if is_possible(&offer, kept, met) || is_possible(&other, met, kept) {
+            Ok(())
+        } else {
+            Err((488, "no codec in common"))
         }
     }
 
@@ -91,7 +91,6 @@ impl Calls {
             return;
         };
         call.transfer = Some(transfer);
-        let before = call.codec.clone();
         let name = call.session_ids.of(by.other()).to_owned();
         self.part(context, now, left);
         self.part(context, now, place.0);
@@ -109,24 +108,12 @@ impl Calls {
             return;
         };
         call.session_ids.replace(place.1, name);
-        let known = call.codec.clone();
         // It may have waited for the keys of the leg that has gone, or not have waited.
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
         self.set_deadline(place.0, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
-        self.meet(context, place, before.as_deref());
-        self.meet(context, (place.0, place.1.other()), known.as_deref());
+        self.meet(context, place);
+        self.meet(context, (place.0, place.1.other()));
         self.join_legs(context, now, place.0);
         self.referrer_stays(context, now, left);
     }
-}
-
-/// Is this entry of a policy (a name, with or without a clock rate) of this codec?
-fn names(entry: &str, codec: &str) -> bool {
-    let name = |text: &str| {
-        text.split('/')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    name(entry) == name(codec)
 }

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::admit::refuse_body;
-use super::alarms::Alarm;
 use super::answer::{accept, grant_timer};
 use super::end::Cause;
 use super::headers;
@@ -59,12 +58,10 @@ impl Calls {
         }
         if party == Party::Caller && call.state == State::Answered {
             call.become_state(State::Talking);
-            if !call.untold.is_empty() {
-                self.alarms.set(id, Alarm::Reoffer, Some(now));
-            }
         }
         let answer = message.description().unwrap_or_default();
         self.late_answer(context, now, id, party, &answer);
+        self.settle(context, now, id);
     }
 
     /// The 2xx of an INVITE was never acknowledged (RFC 3261 section 13.3.1.4).

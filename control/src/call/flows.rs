@@ -4,10 +4,11 @@ use dataplane::link::{Command, FlowId, IceFragment, PeerAddresses};
 
 use super::Call;
 use super::leg::{Leg, LegFlows, Side};
+use super::setup::policy;
 use crate::engine::context::Context;
 use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::{MediaPlanner, NoRoom};
-use crate::sdp::{LegProfile, MediaKind, OfferPlan, RemoteDescription};
+use crate::sdp::{CodecPolicy, LegProfile, MediaKind, OfferPlan, RemoteDescription};
 
 pub(super) fn has_video(plan: &OfferPlan) -> bool {
     plan.media
@@ -22,6 +23,16 @@ pub(super) const fn flows_needed(side: Side, video: bool) -> (usize, usize) {
         (Side::Trunk(_), false) => (0, 1),
         (Side::Trunk(_), true) => (0, 2),
     }
+}
+
+/// What the peer of `to` may be offered of what the peer of `from` has: video only where both legs
+/// can carry it.
+pub(super) fn joint_policy(context: &Context, from: &Leg, to: &Leg) -> CodecPolicy {
+    let mut policy = policy(context, to.side);
+    if !(from.carries_video() && to.carries_video()) {
+        policy.video.clear();
+    }
+    policy
 }
 
 pub(super) fn remote_fragment(offer: &RemoteDescription) -> Option<IceFragment> {

@@ -8,38 +8,34 @@ use dataplane::link::{
 use super::digits::dtmf;
 use super::flows::connect_remote;
 use super::leg::{Leg, Side};
-use super::setup::{policy, read_offer};
-use super::{Call, Party, hearing};
+use super::setup::read_offer;
+use super::state::State;
+use super::{Call, hearing};
 use crate::config::Dtmf;
 use crate::engine::context::Context;
-use crate::sdp::{
-    self, Codec, CodecPolicy, LegProfile, MediaKind, MediaRoute, OfferPlan, PayloadPair, Refusal,
-};
+use crate::sdp::{self, Codec, LegProfile, MediaKind, MediaRoute, PayloadPair, Refusal};
 
-/// The callee's description has come: peers, routes, and our answer to the caller.
+/// The callee's description has come: peers, our answer to the caller, and routes. What a caller
+/// that has had its answer must be told of it waits for its ACK (`settle`).
 pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> Result<(), Refusal> {
     let (Some(leg), Some(plan)) = (call.callee.as_mut(), &call.plan) else {
         return Ok(());
     };
     let remote = read_offer(context, leg.side, body)?;
     let answer = sdp::plan_answer(&call.offer, plan, &remote)?;
+    if leg.invited.is_none() {
+        leg.invited = Some(Box::new(leg.sdp.clone()));
+    }
     leg.sdp.note_answer(&remote);
+    leg.sdp.hear(&remote);
     if leg.side == Side::Browser {
         learn_ice(context, leg, &remote);
     }
-    let routes = sdp::routes(&call.offer, plan, &answer, &remote);
     leg.remote = Some(remote);
     connect_remote(context, leg);
-    call.routes = routes;
-    let known = call.codec.take();
-    for route in &call.routes {
-        note_codec(&mut call.codec, route);
-    }
-    open_routes(context, call);
-    let Some(caller) = call.caller.as_mut() else {
-        return Ok(());
-    };
-    if call.answer.is_none() {
+    if let Some(caller) = call.caller.as_mut()
+        && call.answer.is_none()
+    {
         let text = if call.is_late {
             caller
                 .sdp
@@ -48,85 +44,42 @@ pub(super) fn connect(context: &mut Context, call: &mut Call, body: &Bytes) -> R
             caller.sdp.write_answer(&call.offer, &answer, &caller.local)
         };
         call.answer = Some(text);
-    } else if known != call.codec {
-        // The caller has had its answer, with another codec: it is asked again after its ACK.
-        call.untold.insert(Party::Callee);
     }
+    rejoin(context, call);
     Ok(())
 }
 
-/// Sets the routes that were agreed; the carrier's media only if the caller may hear them.
-pub(super) fn open_routes(context: &mut Context, call: &Call) {
+/// Sets the routes between the legs by the descriptions on both, and clears those that there are
+/// none for. The carrier's early media only if the caller may hear them.
+pub(super) fn rejoin(context: &mut Context, call: &mut Call) {
     let (Some(caller), Some(callee)) = (&call.caller, &call.callee) else {
         return;
     };
-    for route in &call.routes {
-        let mut route = route.clone();
-        route.target_to_source &= !call.early_media_off;
-        connect_medium(context, caller, callee, &route);
+    let (Some(from), Some(to)) = (&caller.remote, &callee.remote) else {
+        return;
+    };
+    let is_off = call.early_media_off && call.state == State::Calling;
+    let mut routes = sdp::join((&caller.sdp, from), (&callee.sdp, to));
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let is_it = |route: &&mut MediaRoute| route.kind == kind;
+        if let Some(route) = routes.iter_mut().find(is_it) {
+            route.target_to_source &= !is_off;
+            connect_medium(context, caller, callee, route);
+        } else if let (true, Some(media)) = (call.routed.contains(&kind), medium(kind)) {
+            for leg in [caller, callee] {
+                let flow = leg.flow(media);
+                leg.command(context, Command::ClearRoute { flow, media });
+            }
+        }
     }
-}
-
-/// Joins the legs anew, by what either peer said last: `source` stands for the one that offers.
-pub(super) fn rejoin(context: &mut Context, call: &Call, source: Party) -> Result<(), Refusal> {
-    let Some(plan) = offer_for(context, call, source.other())? else {
-        return Ok(());
-    };
-    let (Some(from), Some(to)) = (call.leg(source), call.leg(source.other())) else {
-        return Ok(());
-    };
-    let (Some(offer), Some(answer)) = (&from.remote, &to.remote) else {
-        return Ok(());
-    };
-    let accepted = sdp::plan_answer(offer, &plan, answer)?;
-    let routes = sdp::routes(offer, &plan, &accepted, answer);
+    call.routed = routes.iter().map(|route| route.kind).collect();
     for route in &routes {
-        connect_medium(context, from, to, route);
-    }
-    Ok(())
-}
-
-/// What a leg is offered of what the other leg's peer said last; `None` if there is no other leg,
-/// or its peer has said nothing.
-pub(super) fn offer_for(
-    context: &Context,
-    call: &Call,
-    to: Party,
-) -> Result<Option<OfferPlan>, Refusal> {
-    let (Some(leg), Some(other)) = (call.leg(to), call.leg(to.other())) else {
-        return Ok(None);
-    };
-    let Some(remote) = &other.remote else {
-        return Ok(None);
-    };
-    plan_for(context, call, leg, remote).map(Some)
-}
-
-/// What a leg is offered of a description of the other leg's peer: the codec that is in use.
-pub(super) fn plan_for(
-    context: &Context,
-    call: &Call,
-    leg: &Leg,
-    offer: &sdp::RemoteDescription,
-) -> Result<OfferPlan, Refusal> {
-    let policy = in_codec(policy(context, leg.side), call.codec.as_deref());
-    let plan = sdp::plan_offer(offer, leg.side.profile(), &policy)?;
-    Ok(leg.sdp.settle(plan))
-}
-
-/// Of what a policy allows, the codec that is in use alone; with nothing in common no codec.
-pub(super) fn in_codec(policy: CodecPolicy, codec: Option<&str>) -> CodecPolicy {
-    match codec.and_then(|codec| codec.split('/').next()) {
-        Some(codec) => CodecPolicy {
-            audio: vec![codec.to_owned()],
-            ..policy
-        },
-        None => policy,
+        note_codec(&mut call.codec, route);
     }
 }
 
 /// The browser's ICE user fragment, from its answer to our offer.
-fn learn_ice(context: &mut Context, leg: &mut Leg, remote: &sdp::RemoteDescription) {
+pub(super) fn learn_ice(context: &mut Context, leg: &mut Leg, remote: &sdp::RemoteDescription) {
     let fragment = remote.audio().and_then(|media| media.ice.as_ref());
     let fragment = fragment.and_then(|ice| IceFragment::new(&ice.fragment).ok());
     let Some(known) = leg.audio.ice.clone() else {

@@ -14,7 +14,7 @@ use crate::engine::context::{BROWSER_SIDE_HOST, Context};
 use crate::engine::input::Peer;
 use crate::limits::FORKS_PER_CALL_MAX;
 use crate::media::plan::PlannedFlow;
-use crate::sdp::{LegProfile, LegSdp, LocalIce, LocalTransport, RemoteDescription};
+use crate::sdp::{LegProfile, LegSdp, LocalIce, LocalTransport, OfferPlan, RemoteDescription};
 use crate::sip::transaction::{ClientTransactionId, ServerTransactionId};
 use crate::sip::{HeaderName, Message, Method, Transport};
 
@@ -84,6 +84,14 @@ pub(crate) struct Leg {
     pub(crate) min_se_s: u32,
     /// True if the peer's `Allow` names UPDATE (RFC 3311).
     pub(crate) takes_update: bool,
+    /// Our record as it was when our INVITE had not been answered: each fork begins with it.
+    pub(crate) invited: Option<Box<LegSdp>>,
+    /// Offers of ours that the peer has refused since anything has changed.
+    pub(crate) refused: Vec<OfferPlan>,
+    /// Its answer to our last offer could not be used: nobody knows what it believes.
+    pub(crate) is_unclear: bool,
+    /// Our record before the offer that the peer is to answer in its ACK.
+    pub(crate) before_offer: Option<Box<LegSdp>>,
     /// The latest re-INVITE of ours: its 2xx may be repeated.
     pub(crate) reinvite: Option<ClientTransactionId>,
     /// The latest refresh of ours.
@@ -98,6 +106,10 @@ pub(crate) struct Leg {
 #[derive(Debug)]
 pub(crate) struct Fork {
     pub(crate) dialog: Dialog,
+    /// What we have told its peer.
+    sdp: LegSdp,
+    /// What its peer has answered.
+    remote: Option<RemoteDescription>,
     /// It was answered, and has been sent its BYE.
     pub(crate) is_ended: bool,
 }
@@ -143,6 +155,10 @@ impl Leg {
             timer: None,
             min_se_s: 0,
             takes_update: false,
+            invited: None,
+            refused: Vec::new(),
+            is_unclear: false,
+            before_offer: None,
             reinvite: None,
             refresh: None,
             digits_until: None,
@@ -150,37 +166,48 @@ impl Leg {
         }
     }
 
-    /// A response to our INVITE has come: the dialog of its fork becomes the leg's, the other one
-    /// is kept for what may still come of it (RFC 3261 section 13.2.2.4).
-    pub(crate) fn meet_fork(&mut self, response: &Message) {
-        let Some(tag) = response.to_tag() else { return };
+    /// A response to our INVITE has come: dialog and descriptions of its fork become the leg's, the
+    /// others are kept for what may still come of them (RFC 3261 section 13.2.2.4). True if another
+    /// fork speaks than before.
+    pub(crate) fn meet_fork(&mut self, response: &Message) -> bool {
+        let Some(tag) = response.to_tag() else {
+            return false;
+        };
         let current = self.dialog.remote_tag.as_deref();
         if current.is_none_or(|known| known == tag) {
-            return;
+            return false;
         }
         let fork = self.fork(tag);
-        let left = std::mem::replace(&mut self.dialog, fork.dialog);
-        self.keep_fork(left, false);
+        let left = Fork {
+            dialog: std::mem::replace(&mut self.dialog, fork.dialog),
+            sdp: std::mem::replace(&mut self.sdp, fork.sdp),
+            remote: std::mem::replace(&mut self.remote, fork.remote),
+            is_ended: false,
+        };
+        self.keep_fork(left);
+        true
     }
 
-    /// Takes out the fork with this tag, or begins one.
+    /// Takes out the fork with this tag, or begins one: it knows our offer and nothing else.
     pub(crate) fn fork(&mut self, tag: &str) -> Fork {
         let is_it = |fork: &Fork| fork.dialog.remote_tag.as_deref() == Some(tag);
         match self.forks.iter().position(is_it) {
             Some(index) => self.forks.swap_remove(index),
             None => Fork {
                 dialog: self.dialog.of_fork(self.invite_sequence),
+                sdp: self.invited.as_deref().unwrap_or(&self.sdp).clone(),
+                remote: None,
                 is_ended: false,
             },
         }
     }
 
     /// Keeps a fork that is not the leg's dialog.
-    pub(crate) fn keep_fork(&mut self, dialog: Dialog, is_ended: bool) {
+    pub(crate) fn keep_fork(&mut self, fork: Fork) {
         if self.forks.len() >= FORKS_PER_CALL_MAX {
             self.forks.remove(0);
         }
-        self.forks.push(Fork { dialog, is_ended });
+        self.forks.push(fork);
     }
 
     /// Learns from the peer's INVITE or 2xx which methods it takes.
@@ -207,6 +234,11 @@ impl Leg {
     /// All flows.
     pub(crate) fn flows(&self) -> impl Iterator<Item = &PlannedFlow> {
         std::iter::once(&self.audio).chain(&self.video)
+    }
+
+    /// Has it a flow for video? A browser's carries all media.
+    pub(crate) const fn carries_video(&self) -> bool {
+        matches!(self.side, Side::Browser) || self.video.is_some()
     }
 
     /// The SSRC of what we send to the peer.

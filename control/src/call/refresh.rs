@@ -222,7 +222,7 @@ impl Calls {
         leg.timer = SessionTimer::granted(response);
         self.arm_timer(now, id, to);
         if let Some(description) = response.description() {
-            self.peer_moved(context, id, to, &description);
+            self.peer_moved(context, now, id, to, &description);
         }
     }
 

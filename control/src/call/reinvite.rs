@@ -8,11 +8,12 @@ use bytes::Bytes;
 use super::alarms::Alarm;
 use super::answer::accept;
 use super::end::Cause;
-use super::join::{connect_medium, offer_for};
-use super::leg::Side;
+use super::join::rejoin;
+use super::leg::{Leg, Side};
 use super::refresh::{glare_delay, propose_timer};
-use super::reoffer::adopt;
+use super::reoffer::{Role, adopt};
 use super::session_timer::SessionTimer;
+use super::settle::{NextOffer, next_offer};
 use super::setup::read_offer;
 use super::state::State;
 use super::{Call, CallId, Calls, Party};
@@ -99,7 +100,12 @@ impl Calls {
         }) else {
             return;
         };
-        if self.refreshes_by_invite(id, to) || self.reinvites(id, to) {
+        let call = self.calls.get(&id);
+        let leg = call.and_then(|call| call.leg(to));
+        if self.refreshes_by_invite(id, to)
+            || self.reinvites(id, to)
+            || leg.is_some_and(|leg| leg.awaits_answer)
+        {
             let soon = now + Duration::from_secs(1);
             return self.alarms.set(id, Alarm::Reoffer, Some(soon));
         }
@@ -138,18 +144,10 @@ impl Calls {
     }
 
     /// Has a re-INVITE of ours on this leg no final answer yet (RFC 3261 section 14.1)?
-    fn reinvites(&self, id: CallId, party: Party) -> bool {
+    pub(super) fn reinvites(&self, id: CallId, party: Party) -> bool {
         let leg = self.calls.get(&id).and_then(|call| call.leg(party));
         leg.and_then(|leg| self.by_reinvite.get(&leg.reinvite?))
             .is_some_and(|sent| sent.before.is_some())
-    }
-
-    /// The other side does not know yet what this one has said: it is told as soon as it can be.
-    pub(super) fn step_out(&mut self, now: Instant, id: CallId, from: Party) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.untold.insert(from);
-            self.alarms.set(id, Alarm::Reoffer, Some(now));
-        }
     }
 
     /// It is time to send an offer again, or to tell one side what the other has said.
@@ -164,27 +162,17 @@ impl Calls {
         if call.state != State::Talking {
             return;
         }
-        let Some(from) = call.untold.pop_first() else {
-            return;
-        };
-        let plan = offer_for(context, call, from.other()).ok().flatten();
-        let offer = call.leg(from).and_then(|leg| leg.remote.clone());
-        if let (Some(plan), Some(offer)) = (plan, offer) {
-            self.offer_on(context, now, id, from, None, offer, plan);
+        if let Some(NextOffer { to, offer, plan }) = next_offer(context, call) {
+            call.own_offers += 1;
+            self.offer_on(context, now, id, to.other(), None, offer, plan);
         }
     }
 
     /// The offer that is under way, taken out if it is that of this transaction of ours.
-    fn take_reoffer(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        of: impl FnOnce(&Reoffer) -> bool,
-    ) -> Option<Reoffer> {
+    fn take_reoffer(&mut self, id: CallId, of: impl FnOnce(&Reoffer) -> bool) -> Option<Reoffer> {
         let call = self.calls.get_mut(&id)?;
         let reoffer = call.reoffer.take_if(|reoffer| of(reoffer))?;
-        let next = (!call.untold.is_empty()).then_some(now);
-        self.alarms.set(id, Alarm::Reoffer, next);
+        self.alarms.set(id, Alarm::Reoffer, None);
         if let Some(request) = &reoffer.request {
             self.by_server_invite.remove(&request.transaction);
         }
@@ -201,7 +189,7 @@ impl Calls {
         status: u16,
         cancel: Option<&Message>,
     ) {
-        let Some(reoffer) = self.take_reoffer(now, id, |_| true) else {
+        let Some(reoffer) = self.take_reoffer(id, |_| true) else {
             return;
         };
         if let Some(request) = &reoffer.request {
@@ -233,47 +221,89 @@ impl Calls {
         if status >= 300 {
             return self.reoffer_failed(context, now, transaction, status);
         }
-        let is_first = sent.before.take().is_some();
+        let before = sent.before.take();
         let (id, to, sequence) = (sent.call, sent.to, sent.sequence);
         let is_its = |reoffer: &Reoffer| reoffer.transaction == Some(transaction);
-        let reoffer = self.take_reoffer(now, id, is_its);
-        let Some(call) = self.calls.get_mut(&id) else {
+        let reoffer = self.take_reoffer(id, is_its);
+        let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(to)) else {
             return true;
         };
-        if let Some(leg) = call.leg_mut(to) {
-            // Each 2xx has its ACK, also one that comes again or too late.
-            leg.dialog.refresh_target(response);
-            leg.send_ack(context, now, Some(transaction), sequence);
-            if reoffer.is_some() {
-                leg.timer = SessionTimer::granted(response);
-            }
+        // Each 2xx has its ACK, also one that comes again or too late.
+        leg.dialog.refresh_target(response);
+        leg.send_ack(context, now, Some(transaction), sequence);
+        if let Some(before) = before {
+            leg.timer = SessionTimer::granted(response);
+            self.offer_answered(context, now, (id, to), reoffer, *before, response);
+            self.arm_timer(now, id, to);
+            self.settle(context, now, id);
         }
-        let Some(reoffer) = reoffer else {
-            if is_first {
-                // It had been withdrawn: the other side takes back what it has accepted.
-                self.step_out(now, id, to.other());
-            }
-            return true;
+        true
+    }
+
+    /// The first 2xx to an offer of ours. Without `reoffer` the offer had been withdrawn, and was
+    /// taken all the same.
+    fn offer_answered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        (id, to): (CallId, Party),
+        reoffer: Option<Reoffer>,
+        before: LegSdp,
+        response: &Message,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
         };
-        let from = reoffer.from;
-        match changed(context, call, &reoffer, response) {
+        let answer = match &reoffer {
+            Some(reoffer) => changed(context, call, reoffer, response),
+            None => call
+                .leg_mut(to)
+                .map_or(Ok(()), |leg| take_answer(context, leg, response))
+                .map(|()| String::new()),
+        };
+        let request = reoffer
+            .as_ref()
+            .and_then(|reoffer| reoffer.request.as_ref());
+        let from = to.other();
+        match answer {
             Ok(text) => {
-                call.is_mute = false;
-                if let (Some(leg), Some(request)) = (call.leg_mut(from), &reoffer.request) {
-                    let mut answer = accept(context, leg, &request.message, text);
-                    answer.remove(HeaderName::RecordRoute);
-                    context.respond(now, request.transaction, answer);
-                    self.arm_timer(now, id, from);
-                }
+                rejoin(context, call);
+                let Some((leg, request)) = call.leg_mut(from).zip(request) else {
+                    return;
+                };
+                let mut answer = accept(context, leg, &request.message, text);
+                answer.remove(HeaderName::RecordRoute);
+                context.respond(now, request.transaction, answer);
+                self.arm_timer(now, id, from);
             }
             Err(refusal) => {
-                if let Some(request) = &reoffer.request {
-                    context.refuse_offer(now, request, &refusal);
+                if let Some(request) = request {
+                    context.refuse_offer(now, request, &of_gateway(refusal));
                 }
+                self.answer_unusable(context, now, (id, to), before);
             }
         }
-        self.arm_timer(now, id, to);
-        true
+    }
+
+    /// The peer has accepted an offer of ours with something that is no answer to it. It may believe
+    /// anything: it is told what was agreed on before, and if that helps nothing, the call ends
+    /// (RFC 3261 section 14.1).
+    fn answer_unusable(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        (id, to): (CallId, Party),
+        before: LegSdp,
+    ) {
+        let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(to)) else {
+            return;
+        };
+        leg.sdp.take_back(before);
+        if std::mem::replace(&mut leg.is_unclear, true) {
+            let mut cause = Cause::of(200, "answers to offers within the call cannot be used");
+            cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
+            self.end(context, now, id, cause);
+        }
     }
 
     /// An offer that was passed on came to nothing, or is tried again; with 481 and 408 the dialog
@@ -299,6 +329,7 @@ impl Calls {
         if let Some(leg) = call.leg_mut(to) {
             leg.sdp.take_back(*before);
         }
+        rejoin(context, call);
         let is_its = |reoffer: &Reoffer| reoffer.transaction == Some(transaction);
         if status == 491
             && let Some(reoffer) = call.reoffer.as_mut()
@@ -312,29 +343,69 @@ impl Calls {
             }
             return true;
         }
-        let reoffer = self.take_reoffer(now, id, is_its);
-        let is_vital = reoffer.is_some() && self.calls.get(&id).is_some_and(|call| call.is_mute);
-        if let Some(request) = reoffer.and_then(|reoffer| reoffer.request) {
+        if let Some(reoffer) = self.take_reoffer(id, is_its) {
+            self.offer_refused(context, now, (id, to), reoffer, status);
+        }
+        if matches!(status, 408 | 481) {
+            let cause = Cause::of(200, "the other side has no such call");
+            self.end(context, now, id, cause);
+        }
+        self.settle(context, now, id);
+        true
+    }
+
+    fn offer_refused(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        (id, to): (CallId, Party),
+        reoffer: Reoffer,
+        status: u16,
+    ) {
+        if let Some(request) = reoffer.request {
             let shown = match status {
                 // What would send the peer elsewhere, or ask for credentials that fit nothing.
                 300..=399 | 401 | 407 => 488,
                 status => status,
             };
-            context.refuse(now, &request, shown, "the other side refused the change");
+            return context.refuse(now, &request, shown, "the other side refused the change");
         }
-        if matches!(status, 408 | 481) {
-            let cause = Cause::of(200, "the other side has no such call");
-            self.end(context, now, id, cause);
-        } else if is_vital {
-            let mut cause = Cause::of(200, "the codec of the new party is not taken");
+        let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(to)) else {
+            return;
+        };
+        leg.refused.push(reoffer.plan);
+        if leg.is_unclear {
+            let mut cause = Cause::of(200, "the session cannot be taken back to what it was");
             cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
             self.end(context, now, id, cause);
         }
-        true
     }
 }
 
-/// The other side has answered a passed-on offer: both legs follow.
+/// The refusal that an asker gets whose request was in order, but the answer of the other side was
+/// not (RFC 3261 section 21.5.3).
+fn of_gateway(refusal: Refusal) -> Refusal {
+    let is_rejected = refusal.status == 488 && refusal.warning_code == 304;
+    Refusal {
+        status: if is_rejected { 488 } else { 502 },
+        ..refusal
+    }
+}
+
+/// The peer's answer to an offer of ours.
+fn take_answer(context: &mut Context, leg: &mut Leg, response: &Message) -> Result<(), Refusal> {
+    let remote = read_offer(
+        context,
+        leg.side,
+        &response.description().unwrap_or_default(),
+    )?;
+    leg.sdp.note_answer(&remote);
+    adopt(context, leg, remote, Role::Answer);
+    Ok(())
+}
+
+/// The other side has answered an offer: both legs follow. Our answer to the side that has offered,
+/// if one has.
 fn changed(
     context: &mut Context,
     call: &mut Call,
@@ -345,24 +416,20 @@ fn changed(
     let side = call.leg(to).map_or(Side::Browser, |leg| leg.side);
     let remote = read_offer(context, side, &response.description().unwrap_or_default())?;
     let plan = sdp::plan_answer(&reoffer.offer, &reoffer.plan, &remote)?;
-    let routes = sdp::routes(&reoffer.offer, &reoffer.plan, &plan, &remote);
     if let Some(leg) = call.leg_mut(to) {
         leg.sdp.note_answer(&remote);
-        adopt(context, leg, remote);
+        adopt(context, leg, remote, Role::Answer);
     }
-    if let Some(leg) = call.leg_mut(reoffer.from) {
-        adopt(context, leg, reoffer.offer.clone());
+    if reoffer.request.is_none() {
+        return Ok(String::new());
     }
-    if let (Some(source), Some(target)) = (call.leg(reoffer.from), call.leg(to)) {
-        for route in &routes {
-            connect_medium(context, source, target, route);
-        }
+    call.own_offers = 0;
+    for leg in call.caller.iter_mut().chain(&mut call.callee) {
+        leg.refused.clear();
     }
-    let Some(leg) = call
-        .leg_mut(reoffer.from)
-        .filter(|_| reoffer.request.is_some())
-    else {
+    let Some(leg) = call.leg_mut(reoffer.from) else {
         return Ok(String::new());
     };
+    adopt(context, leg, reoffer.offer.clone(), Role::Offer);
     Ok(leg.sdp.write_answer(&reoffer.offer, &plan, &leg.local))
 }

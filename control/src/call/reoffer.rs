@@ -11,17 +11,18 @@ use dataplane::link::Command;
 
 use super::answer::accept;
 use super::end::Cause;
-use super::flows::connect_remote;
-use super::join::{connect_medium, offer_for, plan_for, rejoin};
+use super::flows::{connect_remote, joint_policy};
+use super::join::{connect_medium, learn_ice, rejoin};
 use super::leg::{Leg, Side, local_ice};
 use super::refresh::takes_interval;
+use super::settle::full_offer;
 use super::setup::read_offer;
 use super::state::State;
 use super::{Call, CallId, Calls, Party};
 use crate::engine::context::{Context, Incoming};
 use crate::limits::RETRY_AFTER_S;
 use crate::media::plan::fresh_ice;
-use crate::sdp::{self, AnswerPlan, CodecPolicy, OfferPlan, Refusal, RemoteDescription};
+use crate::sdp::{self, AnswerPlan, CodecPolicy, MediaKind, OfferPlan, Refusal, RemoteDescription};
 use crate::sip::{HeaderName, Method};
 
 /// What becomes of an offer.
@@ -103,25 +104,33 @@ impl Calls {
         if call.state != State::Calling {
             self.arm_timer(now, id, party);
         }
+        self.settle(context, now, id);
     }
 
     /// The answer to a refresh of ours: the peer may have moved.
     pub(super) fn peer_moved(
         &mut self,
         context: &mut Context,
+        now: Instant,
         id: CallId,
         party: Party,
         body: &Bytes,
     ) {
-        let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
-        let Some(leg) = leg else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(leg) = call.leg_mut(party) else {
+            return;
+        };
         if let Ok(remote) = read_offer(context, leg.side, body) {
-            adopt(context, leg, remote);
+            adopt(context, leg, remote, Role::Answer);
+            rejoin(context, call);
+            self.settle(context, now, id);
         }
     }
 
-    /// An INVITE within the dialog without an offer: the offer is ours (RFC 3261 section 14.2), of
-    /// what the other side takes now.
+    /// An INVITE within the dialog without an offer: the offer is ours, as for a new call (RFC 3261
+    /// section 14.2).
     pub(super) fn offer_in_answer(
         &mut self,
         context: &Context,
@@ -131,12 +140,15 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return String::new();
         };
-        let plan = offer_for(context, call, party).ok().flatten();
+        let plan = full_offer(context, call, party);
         let Some(leg) = call.leg_mut(party) else {
             return String::new();
         };
         match plan {
-            Some(plan) => leg.sdp.write_offer(&plan, &leg.local),
+            Some(plan) => {
+                leg.before_offer = Some(Box::new(leg.sdp.clone()));
+                leg.sdp.write_offer(&plan, &leg.local)
+            }
             None => leg.sdp.last_sent().unwrap_or_default().to_owned(),
         }
     }
@@ -159,49 +171,46 @@ impl Calls {
         if !std::mem::take(&mut leg.awaits_answer) {
             return;
         }
+        let before = leg.before_offer.take();
         let is_first = leg.remote.is_none();
-        let joined = take_late_answer(context, call, party, body);
-        match joined {
-            Ok(true) => {}
-            Ok(false) => self.step_out(now, id, party),
+        match take_late_answer(context, leg, body) {
+            Ok(()) => {
+                call.own_offers = 0;
+                rejoin(context, call);
+            }
             Err(refusal) if is_first => {
                 let mut cause = Cause::of(200, format!("answer in the ACK: {}", refusal.text));
                 cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
                 self.end(context, now, id, cause);
             }
-            // The session stays as it was.
-            Err(_) => {}
+            // The session stays as it was: the peer is told so.
+            Err(_) => {
+                if let Some(before) = before {
+                    leg.sdp.take_back(*before);
+                }
+                leg.is_unclear = true;
+            }
         }
     }
 }
 
-/// Takes the answer to an offer in a 2xx of ours. False if the other side must be told.
-fn take_late_answer(
-    context: &mut Context,
-    call: &mut Call,
-    party: Party,
-    body: &Bytes,
-) -> Result<bool, Refusal> {
-    let Some(leg) = call.leg_mut(party) else {
-        return Ok(true);
-    };
+/// Takes the answer to an offer in a 2xx of ours.
+fn take_late_answer(context: &mut Context, leg: &mut Leg, body: &Bytes) -> Result<(), Refusal> {
     let remote = read_offer(context, leg.side, body)?;
-    let audio = remote.audio().map(|audio| audio.direction);
-    leg.sdp.note_answer(&remote);
-    let other_knows = match &leg.remote {
-        Some(old) => {
-            let change = sdp::compare(old, &remote);
-            !(change.direction_changed || change.media_removed)
-        }
-        None => audio == Some(sdp::Direction::SendRecv),
-    };
+    if !leg.sdp.takes_audio(&remote) {
+        return Err(Refusal {
+            status: 488,
+            warning_code: 305,
+            text: "no codec that was offered".to_owned(),
+        });
+    }
     let is_first = leg.remote.is_none();
-    adopt(context, leg, remote);
+    leg.sdp.note_answer(&remote);
+    adopt(context, leg, remote, Role::Answer);
     if is_first {
         connect_remote(context, leg);
     }
-    rejoin(context, call, party)?;
-    Ok(other_knows)
+    Ok(())
 }
 
 /// RFC 3261 section 14.2, RFC 3311 section 5.2: one exchange at a time. The status that says so:
@@ -263,20 +272,58 @@ fn handle(
             });
         }
     }
-    let Some(other) = call.leg(party.other()) else {
+    let (Some(leg), Some(other)) = (leg, call.leg(party.other())) else {
         return sdp::plan_local_answer(offer, &CodecPolicy::browser()).map(Handling::Answer);
     };
-    let plan = plan_for(context, call, other, offer)?;
-    let change = old.map(|old| sdp::compare(old, offer)).unwrap_or_default();
-    let others = other.remote.as_ref();
-    let changes = change.direction_changed || change.media_added || change.media_removed;
-    match others {
-        // No browser takes an offer before the call is answered: it hears of it afterwards.
-        Some(answer) if !changes || call.state == State::Calling || call.is_gone(party.other()) => {
-            sdp::plan_answer(offer, &plan, answer).map(Handling::Answer)
-        }
-        _ => Ok(Handling::PassOn(plan)),
+    let policy = joint_policy(context, leg, other);
+    let plan = sdp::plan_offer(offer, other.side.profile(), &policy)?;
+    let plan = other.sdp.settle(plan);
+    let Some(theirs) = &other.remote else {
+        return Ok(Handling::PassOn(plan));
+    };
+    let agreed = other.sdp.agreed(theirs);
+    let answer = sdp::plan_answer(offer, &plan, &agreed);
+    // No browser takes an offer before the call is answered: it hears of it afterwards.
+    if call.state == State::Calling || call.is_gone(party.other()) {
+        let able = || sdp::plan_answer(offer, &plan, &other.sdp.able(theirs));
+        return answer.or_else(|_| able()).map(Handling::Answer);
     }
+    match answer {
+        Ok(answer) if !concerns_other(leg, other, (offer, &plan), &agreed) => {
+            Ok(Handling::Answer(answer))
+        }
+        Ok(_) | Err(_) => Ok(Handling::PassOn(plan)),
+    }
+}
+
+/// Would the other side have to be told, if this offer were answered by what that side has agreed
+/// to? `plan` is what the offer would make of it.
+fn concerns_other(
+    leg: &Leg,
+    other: &Leg,
+    (offer, plan): (&RemoteDescription, &OfferPlan),
+    agreed: &RemoteDescription,
+) -> bool {
+    let old = leg.remote.as_ref();
+    let change = old.map(|old| sdp::compare(old, offer)).unwrap_or_default();
+    let has_video = |plan: &OfferPlan| plan.media.iter().any(|m| m.kind == MediaKind::Video);
+    if change.media_added && has_video(plan) && agreed.video().is_none() {
+        return true;
+    }
+    let mut stands = plan.clone();
+    for media in &mut stands.media {
+        media.direction = leg.sdp.wish_after(media.kind, media.direction);
+        if media.kind == MediaKind::Audio {
+            let codecs = agreed.audio().map_or(&[][..], |audio| &audio.codecs);
+            media
+                .codecs
+                .retain(|planned| codecs.iter().any(|codec| codec.matches(&planned.codec)));
+        }
+    }
+    let Some(theirs) = &other.remote else {
+        return true;
+    };
+    other.sdp.is_news(&stands, theirs)
 }
 
 /// Answers an offer here: routes and peers follow it.
@@ -287,44 +334,53 @@ fn answer(
     offer: RemoteDescription,
     plan: &AnswerPlan,
 ) -> String {
-    let old = call.leg(party).and_then(|leg| leg.remote.as_ref());
-    let change = old.map(|old| sdp::compare(old, &offer)).unwrap_or_default();
-    if let Some(leg) = call.leg_mut(party) {
-        adopt(context, leg, offer.clone());
+    call.own_offers = 0;
+    for leg in call.caller.iter_mut().chain(&mut call.callee) {
+        leg.refused.clear();
     }
-    let other_must_know = change.direction_changed || change.media_removed;
-    if other_must_know && !call.is_gone(party.other()) {
-        call.untold.insert(party);
-    }
-    if other_must_know || change.codecs_changed {
-        let joined = rejoin(context, call, party);
-        debug_assert!(joined.is_ok(), "what was answered can be joined");
-    }
+    let Some(leg) = call.leg_mut(party) else {
+        return String::new();
+    };
+    adopt(context, leg, offer.clone(), Role::Offer);
+    let text = leg.sdp.write_answer(&offer, plan, &leg.local);
+    rejoin(context, call);
     if let (Some(source), None) = (call.leg(party), call.leg(party.other())) {
         for route in sdp::echo_routes(&offer, plan) {
             connect_medium(context, source, source, &route);
         }
     }
-    let Some(leg) = call.leg_mut(party) else {
-        return String::new();
-    };
-    leg.sdp.write_answer(&offer, plan, &leg.local)
+    text
+}
+
+/// What a description is of its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Offer,
+    Answer,
 }
 
 /// Takes a peer's new description: its address where it moved, new ICE credentials of our own
-/// where it restarted ICE (RFC 8445 section 9).
-pub(super) fn adopt(context: &mut Context, leg: &mut Leg, remote: RemoteDescription) {
+/// where its offer restarts ICE (RFC 8445 section 9).
+pub(super) fn adopt(context: &mut Context, leg: &mut Leg, remote: RemoteDescription, role: Role) {
     let change = leg
         .remote
         .as_ref()
         .map(|old| sdp::compare(old, &remote))
         .unwrap_or_default();
+    leg.sdp.hear(&remote);
+    leg.is_unclear = false;
+    match leg.side {
+        Side::Browser if change.ice_restart && role == Role::Answer => {
+            learn_ice(context, leg, &remote);
+        }
+        Side::Browser | Side::Trunk(_) => {}
+    }
     leg.remote = Some(remote);
     match leg.side {
         Side::Trunk(_) if change.address_changed || change.media_added => {
             connect_remote(context, leg);
         }
-        Side::Browser if change.ice_restart => restart_ice(context, leg),
+        Side::Browser if change.ice_restart && role == Role::Offer => restart_ice(context, leg),
         Side::Trunk(_) | Side::Browser => {}
     }
 }

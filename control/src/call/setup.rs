@@ -153,7 +153,10 @@ impl Calls {
         caller_leg.invite = Invite::Server(invite.transaction);
         caller_leg.hides = hides_sender(&invite.message);
         let is_late = invite.message.description().is_none();
-        caller_leg.remote = (!is_late).then(|| offer.clone());
+        if !is_late {
+            caller_leg.sdp.hear(&offer);
+            caller_leg.remote = Some(offer.clone());
+        }
         caller_leg.note_allow(&invite.message);
         let mut callee = match &outgoing {
             None => None,

@@ -116,5 +116,6 @@ pub(super) fn refuse_fork(
             Side::Trunk(trunk) => context.send_to_trunk(now, trunk, peer, bye, None),
         };
     }
-    leg.keep_fork(fork.dialog, true);
+    fork.is_ended = true;
+    leg.keep_fork(fork);
 }

@@ -20,7 +20,7 @@ use super::state::State;
 use super::{Call, CallId, Calls, Party, hearing};
 use crate::engine::context::{Context, Incoming};
 use crate::limits::{FLOWS_OPEN_WITHIN, MEDIA_KEYED_WITHIN, REFERRER_LEAVES_WITHIN};
-use crate::sdp::{Direction, OfferPlan, RemoteDescription};
+use crate::sdp::{OfferPlan, RemoteDescription};
 use crate::sip::{HeaderName, Message};
 
 /// The transfer that the peer of one leg has asked for, in its call.
@@ -227,8 +227,6 @@ impl Calls {
         let Some(referral) = call.referral.take() else {
             return;
         };
-        let before = self.calls.get(&referral.call);
-        let before = before.and_then(|call| call.codec.clone());
         self.part(context, now, referral.call);
         self.exchange_legs(referral.kept(), (id, Party::Caller));
         let Some(call) = self.calls.get_mut(&id) else {
@@ -240,7 +238,7 @@ impl Calls {
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
         self.set_deadline(id, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
         self.arm_timer(now, id, Party::Callee);
-        self.meet(context, (id, Party::Caller), before.as_deref());
+        self.meet(context, (id, Party::Caller));
         self.join_legs(context, now, id);
         self.referrer_stays(context, now, referral.call);
     }
@@ -329,9 +327,9 @@ impl Calls {
         self.withdraw_reoffer(context, now, id, 491, None);
         self.refuse_relays(context, now, id);
         if let Some(call) = self.calls.get_mut(&id) {
-            call.untold.clear();
-            self.alarms.set(id, Alarm::Reoffer, None);
+            call.own_offers = 0;
         }
+        self.alarms.set(id, Alarm::Reoffer, None);
     }
 
     /// The legs of a call hear each other, and are told what they must be.
@@ -339,42 +337,23 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let joined = rejoin(context, call, Party::Callee);
+        call.is_joined = true;
+        rejoin(context, call);
         hearing::begin(context, call);
-        debug_assert!(joined.is_ok() || call.is_mute, "the codec is one of both");
         call.name_sessions();
-        if !call.untold.is_empty() {
-            self.alarms.set(id, Alarm::Reoffer, Some(now));
-        }
+        self.settle(context, now, id);
     }
 
-    /// A leg has somebody else on its other side: what it sends its peer is another stream. If the
-    /// peer must be told, it will be; `before` is the codec that it has used.
-    pub(super) fn meet(&mut self, context: &mut Context, (id, party): Place, before: Option<&str>) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let codec = call.codec.clone();
-        let has_video = |leg: &Leg| leg.remote.as_ref().and_then(|r| r.video()).is_some();
-        let other_has_video = call.leg(party.other()).is_some_and(has_video);
-        let Some(leg) = call.leg_mut(party) else {
-            return;
-        };
+    /// A leg has somebody else on its other side: what it sends its peer is another stream.
+    pub(super) fn meet(&mut self, context: &mut Context, (id, party): Place) {
+        let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(party));
+        let Some(leg) = leg else { return };
         let ids = [&mut leg.local.audio_ssrc, &mut leg.local.video_ssrc];
         for ssrc in ids {
             *ssrc = context.random.u32();
         }
         leg.clear_routes(context);
-        let freed = freed(leg);
-        let was_held = leg.remote != freed;
-        let is_other = was_held || before != codec.as_deref() || has_video(leg) != other_has_video;
-        leg.remote = freed;
-        call.is_mute |= before != codec.as_deref();
-        let Some(leg) = call.leg(party) else { return };
-        // A browser's description names the stream.
-        if is_other || leg.side == Side::Browser {
-            call.untold.insert(party.other());
-        }
+        leg.refused.clear();
     }
 }
 
@@ -388,13 +367,8 @@ impl Call {
     }
 }
 
-/// What the peer of a leg has said last, without the hold that the other side had asked for.
+/// What the peer of a leg is able to, without the hold that the other side has asked for: it is
+/// offered to a new party.
 pub(super) fn freed(leg: &Leg) -> Option<RemoteDescription> {
-    let mut remote = leg.remote.clone()?;
-    for media in remote.media.iter_mut().filter(|media| media.usable) {
-        if !media.direction.sends() {
-            media.direction = Direction::SendRecv;
-        }
-    }
-    Some(remote)
+    leg.remote.as_ref().map(|remote| leg.sdp.able(remote))
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use zeroize::ZeroizeOnDrop;
 
+use super::agreement::{Said, Shown};
 use super::model::{Codec, LegProfile, MediaKind, RemoteDescription};
 use super::negotiate::{AnswerPlan, OfferPlan, free_payload_type};
 use super::session::SessionDescription;
@@ -71,6 +72,13 @@ pub struct LegSdp {
     numbers: Vec<(MediaKind, Codec)>,
     next_mid: u32,
     without_events: bool,
+    /// The media of the last description.
+    said: Vec<Said>,
+    /// Whether it was an answer.
+    pub(super) is_answer: bool,
+    /// The SSRCs that it named, of audio and video.
+    streams: (u32, u32),
+    pub(super) shown: Shown,
 }
 
 impl fmt::Debug for LegSdp {
@@ -97,6 +105,10 @@ impl LegSdp {
             numbers: Vec::new(),
             next_mid: 0,
             without_events: false,
+            said: Vec::new(),
+            is_answer: false,
+            streams: (0, 0),
+            shown: Shown::default(),
         }
     }
 
@@ -114,6 +126,12 @@ impl LegSdp {
     /// Lines of earlier exchanges keep their place; those without a medium in `plan` get port 0.
     /// The `o=` version rises only if the text differs from the last one.
     pub fn write_offer(&mut self, plan: &OfferPlan, local: &LocalTransport) -> String {
+        let said = plan.media.iter().map(|planned| Said {
+            kind: planned.kind,
+            codecs: planned.codecs.iter().map(|p| p.codec.clone()).collect(),
+            direction: planned.direction,
+        });
+        self.note_said(said.collect(), false, local);
         let mut contents: Vec<Option<Content>> = vec![None; self.slots.len()];
         for planned in &plan.media {
             let codecs: Vec<Codec> = planned
@@ -155,6 +173,15 @@ impl LegSdp {
         plan: &AnswerPlan,
         local: &LocalTransport,
     ) -> String {
+        let said = offer.media.iter().enumerate().filter_map(|(index, media)| {
+            let accepted = plan.accepted(index)?;
+            Some(Said {
+                kind: media.kind,
+                codecs: accepted.codecs.clone(),
+                direction: accepted.direction,
+            })
+        });
+        self.note_said(said.collect(), true, local);
         let mut contents = Vec::with_capacity(offer.media.len());
         self.slots.truncate(offer.media.len());
         for (index, media) in offer.media.iter().enumerate() {
@@ -243,6 +270,32 @@ impl LegSdp {
             next_mid: self.next_mid,
             ..before
         };
+    }
+
+    /// What our last description says of a medium; `None` if it has none of the kind.
+    pub fn said(&self, kind: MediaKind) -> Option<&Said> {
+        self.said.iter().find(|said| said.kind == kind)
+    }
+
+    /// Whether the last description names other streams than those that are sent now (RFC 5576):
+    /// a browser must be told.
+    pub fn names_other_streams(&self, local: &LocalTransport) -> bool {
+        self.profile == LegProfile::WebRtc
+            && self.last.is_some()
+            && self.streams != (local.audio_ssrc, local.video_ssrc)
+    }
+
+    /// The number that our last description gives a format; the peer sends with it.
+    pub(super) fn number_said(&self, kind: MediaKind, codec: &Codec) -> Option<u8> {
+        let codecs = &self.said(kind)?.codecs;
+        let ours = codecs.iter().find(|ours| ours.matches(codec))?;
+        self.writes(ours).then_some(ours.payload_type)
+    }
+
+    fn note_said(&mut self, said: Vec<Said>, is_answer: bool, local: &LocalTransport) {
+        self.said = said;
+        self.is_answer = is_answer;
+        self.streams = (local.audio_ssrc, local.video_ssrc);
     }
 
     /// What kind of leg this is.

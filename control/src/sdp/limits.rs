@@ -15,6 +15,9 @@ pub const FORMATS_MAX: usize = 96;
 /// Most codecs of one m-line that are offered on to the other leg.
 pub const PLANNED_CODECS_MAX: usize = 12;
 
+/// Most audio formats that are remembered of what a peer has listed so far.
+pub const ABILITIES_MAX: usize = 2 * PLANNED_CODECS_MAX;
+
 /// Most fingerprints kept per m-line (RFC 8122 allows several with different hashes).
 pub const FINGERPRINTS_MAX: usize = 8;
 

@@ -307,6 +307,17 @@ impl RemoteDescription {
             .find(|media| media.usable && media.kind == MediaKind::Video)
     }
 
+    /// The first usable m-line of this kind.
+    pub fn of_kind(&self, kind: MediaKind) -> Option<&RemoteMedia> {
+        self.place_of(kind).map(|(_, media)| media)
+    }
+
+    /// The same with its index.
+    pub(super) fn place_of(&self, kind: MediaKind) -> Option<(usize, &RemoteMedia)> {
+        let mut media = self.media.iter().enumerate();
+        media.find(|(_, media)| media.usable && media.kind == kind)
+    }
+
     pub(super) fn is_bundled(&self, media: &RemoteMedia) -> bool {
         media
             .mid

@@ -53,8 +53,8 @@ pub enum AnsweredMedia {
 /// An accepted m-line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedMedia {
-    /// In the offerer's payload types: the codec (for video between browsers: all of them, in
-    /// order of preference), then telephone-event.
+    /// In the offerer's payload types: the codecs in order of preference (for video on a trunk the
+    /// first), then telephone-events.
     pub codecs: Vec<Codec>,
     /// Our direction in the answer; never wider than the offer allows.
     pub direction: Direction,
@@ -173,7 +173,7 @@ pub fn plan_local_answer(
 
 /// The m-line of an answer that belongs to the planned m-line of `kind`. Our offers have at most
 /// one line of a kind with a port, so the answer has at most one that is not rejected.
-pub(super) fn answered_index(answer: &RemoteDescription, kind: MediaKind) -> Option<usize> {
+fn answered_index(answer: &RemoteDescription, kind: MediaKind) -> Option<usize> {
     answer
         .media
         .iter()
@@ -181,10 +181,7 @@ pub(super) fn answered_index(answer: &RemoteDescription, kind: MediaKind) -> Opt
 }
 
 /// The planned codec that a codec of the target's answer stands for.
-pub(super) fn planned_for<'a>(
-    planned: &'a PlannedMedia,
-    answered: &Codec,
-) -> Option<&'a PlannedCodec> {
+fn planned_for<'a>(planned: &'a PlannedMedia, answered: &Codec) -> Option<&'a PlannedCodec> {
     let same = |candidate: &&PlannedCodec| candidate.codec.matches(answered);
     let exact = planned
         .codecs
@@ -226,7 +223,7 @@ fn accept_answered(
     let codecs = match (planned.kind, source_offer.profile) {
         (MediaKind::Video, LegProfile::WebRtc) => codecs,
         (MediaKind::Video, LegProfile::Plain) => codecs.into_iter().take(1).collect(),
-        (MediaKind::Audio | MediaKind::Other, _) => one_with_telephone_event(codecs),
+        (MediaKind::Audio | MediaKind::Other, _) => with_telephone_events(codecs),
     };
     if codecs.is_empty() {
         return Err(Refusal::new(
@@ -271,6 +268,22 @@ fn answer_codec(kind: MediaKind, source: &PlannedCodec, answered: &Codec) -> Cod
         },
         feedback,
     }
+}
+
+/// All real codecs, and one telephone-event of each of their clock rates. Who offers must be ready
+/// for every format that is answered (RFC 3264 section 6.1), so all of them go on.
+fn with_telephone_events(codecs: Vec<Codec>) -> Vec<Codec> {
+    let (events, mut codecs): (Vec<Codec>, Vec<Codec>) =
+        codecs.into_iter().partition(Codec::is_telephone_event);
+    let mut clocks: Vec<u32> = Vec::new();
+    for event in events {
+        let is_used = codecs.iter().any(|codec| codec.clock_hz == event.clock_hz);
+        if is_used && !clocks.contains(&event.clock_hz) {
+            clocks.push(event.clock_hz);
+            codecs.push(event);
+        }
+    }
+    codecs
 }
 
 /// The first real codec and the telephone-event of its clock rate.

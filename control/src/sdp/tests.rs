@@ -6,8 +6,8 @@ mod reading;
 mod reoffer;
 
 use super::{
-    CodecPolicy, LegProfile, LegSdp, LocalIce, LocalTransport, OfferPlan, RemoteDescription,
-    plan_offer, read_plain, read_webrtc,
+    AnswerPlan, CodecPolicy, LegProfile, LegSdp, LocalIce, LocalTransport, MediaRoute, OfferPlan,
+    RemoteDescription, join, plan_offer, read_plain, read_webrtc,
 };
 
 macro_rules! fixture {
@@ -110,6 +110,23 @@ fn to_trunk(offer: &[u8]) -> OfferPlan {
 
 fn to_browser(offer: &[u8]) -> OfferPlan {
     plan_offer(&trunk(offer), LegProfile::WebRtc, &CodecPolicy::browser()).unwrap()
+}
+
+/// The routes after an exchange in which both of our descriptions have been written.
+fn routes(
+    offer: &RemoteDescription,
+    plan: &OfferPlan,
+    accepted: &AnswerPlan,
+    answer: &RemoteDescription,
+) -> Vec<MediaRoute> {
+    let leg = |profile| match profile {
+        LegProfile::WebRtc => (browser_leg(), browser_transport()),
+        LegProfile::Plain => (trunk_leg(), trunk_transport()),
+    };
+    let ((mut source, here), (mut target, there)) = (leg(offer.profile), leg(answer.profile));
+    source.write_answer(offer, accepted, &here);
+    target.write_offer(plan, &there);
+    join((&source, offer), (&target, answer))
 }
 
 /// The lines of one m-line section of a description, the m-line first.

@@ -1,6 +1,5 @@
 use super::super::{
     AnsweredMedia, Direction, MediaKind, PayloadPair, echo_routes, plan_answer, plan_local_answer,
-    routes,
 };
 use super::*;
 
@@ -213,7 +212,7 @@ fn telephone_event_of_another_clock_is_left_out_of_the_answer() {
 }
 
 #[test]
-fn the_first_codec_of_an_answer_list_is_taken() {
+fn every_codec_of_an_answer_goes_back() {
     let offer = trunk(CARRIER_OFFER);
     let plan = to_browser(CARRIER_OFFER);
     let answer = browser(CHROMIUM_ANSWER);
@@ -225,7 +224,7 @@ fn the_first_codec_of_an_answer_list_is_taken() {
         .iter()
         .map(|c| c.payload_type)
         .collect();
-    assert_eq!(numbers, [0, 101]);
+    assert_eq!(numbers, [0, 8, 101]);
 }
 
 #[test]
@@ -339,7 +338,7 @@ fn browsers_exchange_audio_and_video() {
     assert!(text.contains("a=group:BUNDLE 0 1\r\n"));
     assert_eq!(
         section(&text, 0)[0],
-        "m=audio 3478 UDP/TLS/RTP/SAVPF 111 110"
+        "m=audio 3478 UDP/TLS/RTP/SAVPF 111 9 0 8 110 126"
     );
     assert_eq!(
         section(&text, 1)[0],

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::super::limits::SDP_BYTES_MAX;
 use super::super::{
-    CodecPolicy, SessionDescription, compare, echo_routes, plan_answer, plan_local_answer, routes,
+    CodecPolicy, SessionDescription, compare, echo_routes, plan_answer, plan_local_answer,
 };
 use super::*;
 
