@@ -316,6 +316,9 @@ pub const WEBSOCKETS_CLOSE_WITHIN: Duration = Duration::from_millis(300);
 /// The process is gone this long after the signal, whatever happens.
 pub const PROCESS_STOPS_WITHIN: Duration = Duration::from_millis(4800);
 
+// Every format that is agreed on has its map.
+const _: () =
+    assert!(crate::sdp::limits::ROUTE_PAIRS_MAX <= dataplane::limits::PAYLOAD_TYPES_PER_ROUTE_MAX);
 const _: () = assert!(STOP_WITHIN.as_millis() < BRAIN_STOPS_WITHIN.as_millis());
 const _: () = assert!(
     BRAIN_STOPS_WITHIN.as_millis() + WEBSOCKETS_CLOSE_WITHIN.as_millis()

@@ -56,7 +56,7 @@ pub use negotiate::{
 };
 pub use parse::SdpError;
 pub use policy::CodecPolicy;
-pub use read::{read_plain, read_webrtc};
+pub use read::{read_plain, read_plain_for, read_webrtc};
 pub use route::{MediaRoute, PayloadPair, echo_routes};
 pub use session::{Attribute, Line, MediaDescription, Origin, SessionDescription};
 pub use telephone_event::{assume_events, event_towards};

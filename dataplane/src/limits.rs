@@ -6,8 +6,9 @@ use std::time::Duration;
 pub const ICE_FRAGMENT_BYTES_MAX: usize = 32;
 /// Longest ICE password of ours. We make 24; only our own password is ever needed by ICE-lite.
 pub const ICE_PASSWORD_BYTES_MAX: usize = 32;
-/// Payload types in one route: six codecs and two telephone-events.
-pub const PAYLOAD_TYPES_PER_ROUTE_MAX: usize = 8;
+/// Payload types in one route: four codecs and two telephone-events, each under two numbers where
+/// the peer has numbers of its own.
+pub const PAYLOAD_TYPES_PER_ROUTE_MAX: usize = 12;
 /// Longest canonical name of ours (RFC 3550 section 6.5.1 allows 255).
 pub const CNAME_BYTES_MAX: usize = 24;
 /// Largest DTLS datagram that is passed up: an Ethernet MTU.

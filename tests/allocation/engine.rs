@@ -256,6 +256,7 @@ fn no_packet_of_a_digit_allocates() {
             event: 5,
             duration: Duration::from_millis(100),
             payload_type: 101,
+            clock_hz: 8_000,
         };
         let now = calls.now;
         calls.engine.handle_command(now, Command::SendDigit(digit));

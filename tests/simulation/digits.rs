@@ -69,6 +69,7 @@ fn digit(from: FlowId, event: u8, ms: u64, payload_type: u8) -> SendDigit {
         event,
         duration: Duration::from_millis(ms),
         payload_type,
+        clock_hz: 8_000,
     }
 }
 

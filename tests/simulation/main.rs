@@ -5,11 +5,13 @@
 mod accounts;
 mod bodies;
 mod calls;
+mod descriptions;
 mod dialects;
 mod digits;
 mod failover;
 mod flows;
 mod forks;
+mod formats;
 mod hardening;
 mod headers;
 mod holds;

@@ -56,6 +56,7 @@ impl Calls {
             event: digit.event,
             duration: lasts,
             payload_type: codec.payload_type,
+            clock_hz: codec.clock_hz,
         });
         leg.command(context, command);
         let mut response = context.response(&request.message, 200);

@@ -87,7 +87,7 @@ impl Calls {
             Ok(offer) => offer,
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
         };
-        let plan = match plan_offer(context, &offer, &target) {
+        let plan = match plan_offer(context, &offer, caller, &target) {
             Ok(plan) => plan,
             Err(refusal) => return context.refuse_offer(now, &invite, &refusal),
         };
@@ -357,7 +357,7 @@ pub(crate) fn read_offer(
 ) -> Result<RemoteDescription, Refusal> {
     let mut remote = match side {
         Side::Browser => sdp::read_webrtc(body),
-        Side::Trunk(_) => sdp::read_plain(body),
+        Side::Trunk(_) => sdp::read_plain_for(body, Some(context.config.media.trunk_advertise)),
     }?;
     if dtmf(context, side) == Some(Dtmf::Info) {
         sdp::assume_events(&mut remote);
@@ -369,15 +369,31 @@ pub(crate) fn read_offer(
 pub(super) fn plan_offer(
     context: &Context,
     offer: &RemoteDescription,
+    caller: Side,
     target: &Target,
 ) -> Result<Option<OfferPlan>, Refusal> {
     match target {
         Target::Echo => sdp::plan_local_answer(offer, &CodecPolicy::browser()).map(|_| None),
         Target::Leg(outgoing) => {
             let side = outgoing.side;
-            sdp::plan_offer(offer, side.profile(), &policy(context, side)).map(Some)
+            sdp::plan_offer(
+                offer,
+                side.profile(),
+                &policy_between(context, caller, side),
+            )
+            .map(Some)
         }
     }
+}
+
+/// What may be offered to the peer of a leg, of what the peer on the other side says: what either has
+/// no video for is audio alone, whoever offers.
+pub(crate) fn policy_between(context: &Context, from: Side, to: Side) -> CodecPolicy {
+    let (source, mut target) = (policy(context, from), policy(context, to));
+    if source.video.is_empty() {
+        target.video.clear();
+    }
+    target
 }
 
 /// What may be offered to the peer of such a leg.

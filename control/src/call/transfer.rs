@@ -76,10 +76,11 @@ impl Calls {
         }
         let kept = self.calls.get(&wanted.call);
         let kept = kept.and_then(|call| call.leg(wanted.by.other()));
+        let kept_side = kept.map_or(Side::Browser, |leg| leg.side);
         let Some(offer) = kept.and_then(freed) else {
             return context.refuse(now, request, 491, "nothing has been agreed on yet");
         };
-        let plan = match plan_offer(context, &offer, &target) {
+        let plan = match plan_offer(context, &offer, kept_side, &target) {
             Ok(plan) => plan,
             Err(refusal) => return context.refuse_offer(now, request, &refusal),
         };

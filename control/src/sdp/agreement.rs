@@ -3,9 +3,10 @@
 //! (RFC 3264 sections 5 to 8).
 
 use super::leg::LegSdp;
-use super::limits::ABILITIES_MAX;
+use super::limits::{ABILITIES_MAX, ROUTE_PAIRS_MAX};
 use super::model::{Codec, Direction, MediaKind, RemoteDescription, RemoteMedia};
 use super::negotiate::{OfferPlan, PlannedMedia, free_payload_type};
+use super::policy::TELEPHONE_EVENT_HZ;
 use super::route::{MediaRoute, PayloadPair};
 
 /// The media that are carried.
@@ -238,13 +239,15 @@ pub fn join(
                 let theirs = Some(answered.payload_type);
                 pair(&mut route.to_source, theirs, codec.payload_type);
             }
+            route.to_target.truncate(ROUTE_PAIRS_MAX);
+            route.to_source.truncate(ROUTE_PAIRS_MAX);
             Some(route)
         })
         .collect()
 }
 
 /// The formats of both, in the order of the second, with a telephone-event only beside a codec of
-/// its clock rate. Empty without a codec.
+/// its clock rate, or else the usual one. Empty without a codec.
 fn common_formats<'a>(from: &'a RemoteMedia, to: &'a RemoteMedia) -> Vec<(&'a Codec, &'a Codec)> {
     let meant = |answered: &'a Codec| {
         let found = from.codecs.iter().find(|codec| is_meant(codec, answered));
@@ -255,13 +258,15 @@ fn common_formats<'a>(from: &'a RemoteMedia, to: &'a RemoteMedia) -> Vec<(&'a Co
         .iter()
         .filter_map(meant)
         .partition(|(codec, _)| codec.is_telephone_event());
-    let events = events.into_iter().filter(|(event, _)| {
-        codecs
-            .iter()
-            .any(|(codec, _)| codec.clock_hz == event.clock_hz)
-    });
-    let events: Vec<_> = events.collect();
-    codecs.into_iter().chain(events).collect()
+    let is_used = |hz: u32| codecs.iter().any(|(codec, _)| codec.clock_hz == hz);
+    let mut fitting: Vec<_> = events.clone();
+    fitting.retain(|(event, _)| is_used(event.clock_hz));
+    if fitting.is_empty() && !codecs.is_empty() {
+        // Those who know digits at 8000 Hz alone take them beside opus, too.
+        let usual = |(event, _): &&(&Codec, &Codec)| event.clock_hz == TELEPHONE_EVENT_HZ;
+        fitting.extend(events.iter().find(usual));
+    }
+    codecs.into_iter().chain(fitting).collect()
 }
 
 /// Feedback that both descriptions of ours list for a common format.

@@ -3,7 +3,7 @@
 
 use super::model::{Codec, Direction, LegProfile, MediaKind, RemoteDescription, RemoteMedia};
 use super::negotiate::{AnswerPlan, OfferPlan, PlannedCodec, PlannedMedia};
-use super::policy::{CodecPolicy, TELEPHONE_EVENTS};
+use super::policy::{CodecPolicy, TELEPHONE_EVENT_HZ, TELEPHONE_EVENTS};
 
 /// Audio codecs with the numbers that they get where nobody has given them others: the static ones
 /// of RFC 3551, and what telephones are used to.
@@ -31,7 +31,8 @@ pub fn capabilities(policy: &CodecPolicy) -> RemoteDescription {
         let events = CAPABILITIES
             .iter()
             .filter(|(name, _, clock_hz, _)| {
-                *name == "telephone-event" && clocks.contains(clock_hz)
+                *name == "telephone-event"
+                    && (clocks.contains(clock_hz) || *clock_hz == TELEPHONE_EVENT_HZ)
             })
             .map(capability);
         codecs.extend(events);

@@ -9,6 +9,9 @@ pub const SDP_LINES_MAX: usize = 1_500;
 /// Most m-lines of one description. A call carries two; the rest are slots answered with port 0.
 pub const MEDIA_LINES_MAX: usize = 16;
 
+/// Most `c=` lines that are read of the session or of one m-line, besides the first.
+pub const FURTHER_CONNECTIONS_MAX: usize = 7;
+
 /// Most formats that are read from one m-line. Chromium lists about 50 for video.
 pub const FORMATS_MAX: usize = 96;
 
@@ -17,6 +20,10 @@ pub const PLANNED_CODECS_MAX: usize = 12;
 
 /// Most audio formats that are remembered of what a peer has listed so far.
 pub const ABILITIES_MAX: usize = 2 * PLANNED_CODECS_MAX;
+
+/// Most payload types of one medium that are passed on from one leg, which bounds the formats that an
+/// answer agrees to: one that has no map would be dropped as unknown.
+pub const ROUTE_PAIRS_MAX: usize = 12;
 
 /// Most fingerprints kept per m-line (RFC 8122 allows several with different hashes).
 pub const FINGERPRINTS_MAX: usize = 8;
@@ -42,4 +49,6 @@ pub const ICE_CREDENTIAL_CHARS_MAX: usize = 256;
 pub const PTIME_MS_MAX: u16 = 200;
 
 const _: () = assert!(PLANNED_CODECS_MAX < FORMATS_MAX);
+// A codec may need two, and digits of its clock two more.
+const _: () = assert!(ROUTE_PAIRS_MAX >= 4);
 const _: () = assert!(COPIED_BYTES_MAX < SDP_BYTES_MAX);

@@ -1,11 +1,13 @@
 //! Offer and answer across two legs (RFC 3264): what of an offer goes to the other side, and what
 //! of the other side's answer comes back.
 
+use super::limits::ROUTE_PAIRS_MAX;
 use super::model::{
     Codec, Direction, LegProfile, MediaKind, Refusal, RemoteDescription, RemoteMedia,
 };
 use super::policy::{
-    CodecPolicy, PTIME_MS_DEFAULT, TELEPHONE_EVENTS, allowed_audio, allowed_video,
+    CodecPolicy, PTIME_MS_DEFAULT, TELEPHONE_EVENT_HZ, TELEPHONE_EVENTS, allowed_audio,
+    allowed_video,
 };
 
 /// One codec of a planned m-line.
@@ -83,7 +85,7 @@ impl AnswerPlan {
 ///
 /// The first usable audio m-line and, if the policy has video, the first usable video m-line go
 /// on. Payload type numbers stay, unless two m-lines use the same number for different codecs.
-/// One telephone-event per remaining clock rate (RFC 4733 section 2.1).
+/// One telephone-event per remaining clock rate (RFC 4733 section 2.1), and that of 8000 Hz.
 ///
 /// # Errors
 /// 488 when there is no usable audio m-line (Warning 304) or no audio codec in common (305).
@@ -154,7 +156,7 @@ pub fn plan_local_answer(
     let mut media = vec![AnsweredMedia::Rejected; offer.media.len()];
     if let (Some(slot), Some(source)) = (media.get_mut(audio_index), offer.media.get(audio_index)) {
         *slot = AnsweredMedia::Accepted(AcceptedMedia {
-            codecs: one_with_telephone_event(audio_codecs),
+            codecs: one_with_telephone_event(&audio_codecs),
             direction: source.direction.reversed(),
             ptime: Some(policy.ptime),
         });
@@ -212,19 +214,10 @@ fn accept_answered(
     if planned.kind == MediaKind::Video && !shares_transport(answer, answered) {
         return Err(Refusal::new(488, 304, "video outside of the BUNDLE group"));
     }
-    let codecs: Vec<Codec> = answered
-        .codecs
-        .iter()
-        .filter_map(|codec| {
-            let source = planned_for(planned, codec)?;
-            Some(answer_codec(planned.kind, source, codec))
-        })
-        .collect();
-    let codecs = match (planned.kind, source_offer.profile) {
-        (MediaKind::Video, LegProfile::WebRtc) => codecs,
-        (MediaKind::Video, LegProfile::Plain) => codecs.into_iter().take(1).collect(),
-        (MediaKind::Audio | MediaKind::Other, _) => with_telephone_events(codecs),
-    };
+    let mut codecs = common_formats(planned, &answered.codecs);
+    if (planned.kind, source_offer.profile) == (MediaKind::Video, LegProfile::Plain) {
+        codecs.truncate(1);
+    }
     if codecs.is_empty() {
         return Err(Refusal::new(
             488,
@@ -243,6 +236,49 @@ fn accept_answered(
             .ptime
             .map(|_| answered.ptime.unwrap_or(PTIME_MS_DEFAULT)),
     })
+}
+
+/// The formats that both sides agree to, each once, as far as their payload types fit a route: the
+/// offerer must be ready for each format of the answer (RFC 3264 section 6.1). A codec takes the
+/// telephone-event of its clock rate along: digits come before a further codec.
+fn common_formats(planned: &PlannedMedia, answered: &[Codec]) -> Vec<Codec> {
+    let mut common: Vec<(Codec, usize)> = Vec::new();
+    for codec in answered {
+        let Some(source) = planned_for(planned, codec) else {
+            continue;
+        };
+        let number = source.source_payload_type;
+        if common.iter().all(|(known, _)| known.payload_type != number) {
+            // An answerer with numbers of its own sends with them, or with those that it was offered.
+            let pairs = 1 + usize::from(codec.payload_type != source.codec.payload_type);
+            common.push((answer_codec(planned.kind, source, codec), pairs));
+        }
+    }
+    let is_event = |(codec, _): &(Codec, usize)| codec.is_telephone_event();
+    let (events, codecs): (Vec<_>, Vec<_>) = common.into_iter().partition(is_event);
+    let mut room = ROUTE_PAIRS_MAX;
+    let mut kept: Vec<Codec> = Vec::new();
+    let mut kept_events: Vec<Codec> = Vec::new();
+    for (codec, pairs) in codecs {
+        let with = |clock_hz: u32| {
+            let known = kept_events.iter().any(|event| event.clock_hz == clock_hz);
+            let event = events.iter().find(|(event, _)| event.clock_hz == clock_hz);
+            event.filter(|_| !known)
+        };
+        let event = with(codec.clock_hz).or_else(|| {
+            let usual = with(TELEPHONE_EVENT_HZ);
+            usual.filter(|_| kept.is_empty())
+        });
+        let needed = pairs + event.map_or(0, |(_, pairs)| *pairs);
+        if needed > room {
+            continue;
+        }
+        room -= needed;
+        kept.push(codec);
+        kept_events.extend(event.map(|(event, _)| event.clone()));
+    }
+    kept.extend(kept_events);
+    kept
 }
 
 /// The answering side's format in the offering side's number.
@@ -270,24 +306,8 @@ fn answer_codec(kind: MediaKind, source: &PlannedCodec, answered: &Codec) -> Cod
     }
 }
 
-/// All real codecs, and one telephone-event of each of their clock rates. Who offers must be ready
-/// for every format that is answered (RFC 3264 section 6.1), so all of them go on.
-fn with_telephone_events(codecs: Vec<Codec>) -> Vec<Codec> {
-    let (events, mut codecs): (Vec<Codec>, Vec<Codec>) =
-        codecs.into_iter().partition(Codec::is_telephone_event);
-    let mut clocks: Vec<u32> = Vec::new();
-    for event in events {
-        let is_used = codecs.iter().any(|codec| codec.clock_hz == event.clock_hz);
-        if is_used && !clocks.contains(&event.clock_hz) {
-            clocks.push(event.clock_hz);
-            codecs.push(event);
-        }
-    }
-    codecs
-}
-
 /// The first real codec and the telephone-event of its clock rate.
-fn one_with_telephone_event(codecs: Vec<Codec>) -> Vec<Codec> {
+fn one_with_telephone_event(codecs: &[Codec]) -> Vec<Codec> {
     let Some(first) = codecs
         .iter()
         .find(|codec| !codec.is_telephone_event())
@@ -295,11 +315,12 @@ fn one_with_telephone_event(codecs: Vec<Codec>) -> Vec<Codec> {
     else {
         return Vec::new();
     };
-    let clock_hz = first.clock_hz;
-    let event = codecs
-        .into_iter()
-        .find(|codec| codec.is_telephone_event() && codec.clock_hz == clock_hz);
-    std::iter::once(first).chain(event).collect()
+    let event_at = |clock_hz: u32| {
+        let mut codecs = codecs.iter();
+        codecs.find(|codec| codec.is_telephone_event() && codec.clock_hz == clock_hz)
+    };
+    let event = event_at(first.clock_hz).or_else(|| event_at(TELEPHONE_EVENT_HZ));
+    std::iter::once(first).chain(event.cloned()).collect()
 }
 
 /// The first usable audio m-line with a codec that the policy allows.

@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use super::limits::{FORMATS_MAX, MEDIA_LINES_MAX, SDP_BYTES_MAX, SDP_LINES_MAX, TOKEN_CHARS_MAX};
+use super::limits::{
+    FORMATS_MAX, FURTHER_CONNECTIONS_MAX, MEDIA_LINES_MAX, SDP_BYTES_MAX, SDP_LINES_MAX,
+    TOKEN_CHARS_MAX,
+};
 use super::session::{Attribute, Line, MediaDescription, Origin, SessionDescription};
 
 /// Why bytes are not a session description.
@@ -82,6 +85,7 @@ struct Reader {
     origin: Option<Origin>,
     session_name: Option<String>,
     connection: Option<String>,
+    further_connections: Vec<String>,
     times: Vec<String>,
     other: Vec<Line>,
     attributes: Vec<Attribute>,
@@ -110,7 +114,7 @@ impl Reader {
             'o' => self.origin = Some(parse_origin(value)),
             's' => self.session_name = Some(value.to_owned()),
             't' => self.times.push(value.to_owned()),
-            'c' => *self.connection_slot() = Some(value.trim().to_owned()),
+            'c' => self.connection(value.trim()),
             'a' => {
                 let attribute = parse_attribute(value);
                 match self.media.last_mut() {
@@ -141,10 +145,15 @@ impl Reader {
         Ok(())
     }
 
-    fn connection_slot(&mut self) -> &mut Option<String> {
-        match self.media.last_mut() {
-            Some(media) => &mut media.connection,
-            None => &mut self.connection,
+    fn connection(&mut self, value: &str) {
+        let (first, further) = match self.media.last_mut() {
+            Some(media) => (&mut media.connection, &mut media.further_connections),
+            None => (&mut self.connection, &mut self.further_connections),
+        };
+        if first.is_none() {
+            *first = Some(value.to_owned());
+        } else if further.len() < FURTHER_CONNECTIONS_MAX {
+            further.push(value.to_owned());
         }
     }
 
@@ -161,6 +170,7 @@ impl Reader {
             origin: self.origin.ok_or(SdpError::NoOrigin)?,
             session_name: self.session_name.unwrap_or_else(|| "-".to_owned()),
             connection: self.connection,
+            further_connections: self.further_connections,
             times,
             other: self.other,
             attributes: self.attributes,
@@ -218,6 +228,7 @@ fn parse_media(value: &str) -> Option<MediaDescription> {
         protocol,
         formats,
         connection: None,
+        further_connections: Vec::new(),
         other: Vec::new(),
         attributes: Vec::new(),
     })

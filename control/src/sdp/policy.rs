@@ -14,6 +14,10 @@ pub(super) const PTIME_MS_DEFAULT: u16 = 20;
 /// All digits and `* # A-D`, RFC 4733 section 2.4.1. Chromium offers telephone-event without it.
 pub(super) const TELEPHONE_EVENTS: &str = "0-15";
 
+/// Clock rate of the telephone-event that every telephone knows; Asterisk and some telephones know no
+/// other, and take it beside opus too, though RFC 4733 section 2.1 wants the clock of the audio.
+pub(super) const TELEPHONE_EVENT_HZ: u32 = 8_000;
+
 /// What a leg may be offered and asked for. Order has no meaning: the offerer's order stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodecPolicy {
@@ -58,7 +62,8 @@ impl CodecPolicy {
     }
 }
 
-/// The audio codecs that the policy allows, then one telephone-event per remaining clock rate.
+/// The audio codecs that the policy allows, then one telephone-event per remaining clock rate, and
+/// the usual one.
 pub(super) fn allowed_audio(media: &RemoteMedia, policy: &CodecPolicy) -> Vec<Codec> {
     let mut kept: Vec<Codec> = media
         .codecs
@@ -78,6 +83,9 @@ pub(super) fn allowed_audio(media: &RemoteMedia, policy: &CodecPolicy) -> Vec<Co
         if !clocks.contains(&codec.clock_hz) {
             clocks.push(codec.clock_hz);
         }
+    }
+    if !kept.is_empty() && !clocks.contains(&TELEPHONE_EVENT_HZ) {
+        clocks.push(TELEPHONE_EVENT_HZ);
     }
     for clock_hz in clocks {
         let event = media

@@ -12,7 +12,7 @@ impl fmt::Display for SessionDescription {
         write!(f, "{} {}\r\n", origin.session_version, origin.address)?;
         write!(f, "s={}\r\n", self.session_name)?;
         write_lines(f, &self.other, &['i', 'u', 'e', 'p'])?;
-        write_connection(f, self.connection.as_deref())?;
+        write_connections(f, self.connection.as_ref(), &self.further_connections)?;
         write_lines(f, &self.other, &['b'])?;
         for time in &self.times {
             write!(f, "t={time}\r\n")?;
@@ -30,7 +30,7 @@ impl fmt::Display for SessionDescription {
             }
             f.write_str("\r\n")?;
             write_lines(f, &media.other, &['i'])?;
-            write_connection(f, media.connection.as_deref())?;
+            write_connections(f, media.connection.as_ref(), &media.further_connections)?;
             write_lines(f, &media.other, &['b', 'k'])?;
             write_attributes(f, &media.attributes)?;
         }
@@ -47,8 +47,15 @@ fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[Line], order: &[char]) -> fm
     Ok(())
 }
 
-fn write_connection(f: &mut fmt::Formatter<'_>, connection: Option<&str>) -> fmt::Result {
-    connection.map_or(Ok(()), |value| write!(f, "c={value}\r\n"))
+fn write_connections(
+    f: &mut fmt::Formatter<'_>,
+    first: Option<&String>,
+    further: &[String],
+) -> fmt::Result {
+    for value in first.into_iter().chain(further) {
+        write!(f, "c={value}\r\n")?;
+    }
+    Ok(())
 }
 
 fn write_attributes(f: &mut fmt::Formatter<'_>, attributes: &[Attribute]) -> fmt::Result {

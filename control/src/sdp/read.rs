@@ -45,18 +45,39 @@ pub fn read_webrtc(bytes: &[u8]) -> Result<RemoteDescription, Refusal> {
 /// `a=crypto`, ICE and DTLS attributes are ignored. `c=0.0.0.0` takes the peer's `recv` away.
 ///
 /// # Errors
-/// 400 for something that is not SDP. 488 when the address of a usable m-line is missing or not a
-/// unicast IP address, or when all audio is SRTP.
+/// 400 for something that is not SDP. 488 when no audio m-line is left that has a unicast IP address,
+/// or when all audio is SRTP. Any other m-line without such an address is not usable.
 pub fn read_plain(bytes: &[u8]) -> Result<RemoteDescription, Refusal> {
+    read_plain_for(bytes, None)
+}
+
+/// The same where our media address decides which addresses of a peer can be reached: those of its
+/// family. Where a peer names both, that one is taken.
+///
+/// # Errors
+/// As [`read_plain`]; 488 with Warning 301 for audio of the other family.
+pub fn read_plain_for(bytes: &[u8], local: Option<IpAddr>) -> Result<RemoteDescription, Refusal> {
     let session = parse(bytes)?;
     let mut media = Vec::with_capacity(session.media.len());
+    let mut unreachable = None;
     for line in &session.media {
         let scope = Scope::new(&session, line, &[]);
         let mut remote = read_media(&scope, LegProfile::Plain);
-        if remote.usable {
-            read_addresses(&scope, &mut remote)?;
+        if remote.usable
+            && let Err(refusal) = read_addresses(&scope, local, &mut remote)
+        {
+            remote.usable = false;
+            if remote.kind == MediaKind::Audio {
+                unreachable.get_or_insert(refusal);
+            }
         }
         media.push(remote);
+    }
+    let is_heard = |media: &RemoteMedia| media.usable && media.kind == MediaKind::Audio;
+    if let Some(refusal) = unreachable
+        && !media.iter().any(is_heard)
+    {
+        return Err(refusal);
     }
     require_audio_transport(&media, "trunk audio must use RTP/AVP or RTP/AVPF")?;
     Ok(finish(LegProfile::Plain, session, media, Vec::new()))
@@ -222,6 +243,7 @@ fn carries(profile: LegProfile, protocol: &str) -> bool {
 
 fn read_codecs(scope: &Scope<'_>) -> Vec<Codec> {
     let mut codecs: Vec<Codec> = Vec::new();
+    let clocks = audio_clocks(scope);
     for format in &scope.line.formats {
         let Some(payload_type) = format.parse::<u8>().ok().filter(|&number| number < 128) else {
             continue;
@@ -232,7 +254,7 @@ fn read_codecs(scope: &Scope<'_>) -> Vec<Codec> {
         {
             continue;
         }
-        let rtpmap = for_format(scope, "rtpmap", format).find_map(parse_rtpmap);
+        let rtpmap = rtpmap(scope, format, &clocks);
         let Some((name, clock_hz, channels)) = rtpmap.or_else(|| static_codec(payload_type)) else {
             continue;
         };
@@ -256,6 +278,32 @@ fn read_codecs(scope: &Scope<'_>) -> Vec<Codec> {
         });
     }
     codecs
+}
+
+/// The clock rates of all that is no telephone-event.
+fn audio_clocks(scope: &Scope<'_>) -> Vec<u32> {
+    let formats = scope.line.formats.iter();
+    let codec_of = |format: &String| {
+        let written = for_format(scope, "rtpmap", format).find_map(parse_rtpmap);
+        written.or_else(|| static_codec(format.parse().ok()?))
+    };
+    let codecs = formats.filter_map(codec_of);
+    let codecs = codecs.filter(|(name, ..)| !name.eq_ignore_ascii_case("telephone-event"));
+    codecs.map(|(_, clock_hz, _)| clock_hz).collect()
+}
+
+/// The meaning of a format: its first rtpmap. Some write several for their telephone-event, one for
+/// each clock rate: then the first that fits a codec.
+fn rtpmap(scope: &Scope<'_>, format: &str, clocks: &[u32]) -> Option<(String, u32, u8)> {
+    let mut all = for_format(scope, "rtpmap", format).filter_map(parse_rtpmap);
+    let first = all.next()?;
+    if !first.0.eq_ignore_ascii_case("telephone-event") || clocks.contains(&first.1) {
+        return Some(first);
+    }
+    let fits = |(name, clock_hz, _): &(String, u32, u8)| {
+        name.eq_ignore_ascii_case("telephone-event") && clocks.contains(clock_hz)
+    };
+    Some(all.find(fits).unwrap_or(first))
 }
 
 /// The values `FORMAT rest` of an attribute, without the format.
@@ -363,16 +411,40 @@ fn parse_fingerprint(value: &str) -> Option<String> {
     valid.then(|| format!("{hash} {digest}"))
 }
 
-fn read_addresses(scope: &Scope<'_>, media: &mut RemoteMedia) -> Result<(), Refusal> {
+/// The addresses of the `c=` lines that hold for an m-line.
+fn connections(scope: &Scope<'_>) -> Vec<Option<IpAddr>> {
+    let (line, session) = (scope.line, scope.session);
+    let (first, further) = match &line.connection {
+        Some(first) => (Some(first), &line.further_connections),
+        None => (session.connection.as_ref(), &session.further_connections),
+    };
+    let all = first.into_iter().chain(further);
+    all.map(|value| parse_connection(value)).collect()
+}
+
+fn read_addresses(
+    scope: &Scope<'_>,
+    local: Option<IpAddr>,
+    media: &mut RemoteMedia,
+) -> Result<(), Refusal> {
     let refuse = |text: &str| Refusal::new(488, 301, text);
-    let connection = scope
-        .line
-        .connection
-        .as_deref()
-        .or(scope.session.connection.as_deref());
-    let connection = connection.ok_or_else(|| refuse("SDP without c= line"))?;
-    let address = parse_connection(connection)
-        .ok_or_else(|| refuse("c= must hold an IPv4 or IPv6 address"))?;
+    let connections = connections(scope);
+    if connections.is_empty() {
+        return Err(refuse("SDP without c= line"));
+    }
+    let addresses = || connections.iter().copied().flatten();
+    // RFC 6157: a peer of the other family cannot be sent to.
+    let reachable = |address: &IpAddr| {
+        let is_ours = local.is_none_or(|local| local.is_ipv4() == address.is_ipv4());
+        is_ours || address.is_unspecified()
+    };
+    let address = match addresses().find(reachable) {
+        Some(address) => address,
+        None if addresses().next().is_none() => {
+            return Err(refuse("c= must hold an IPv4 or IPv6 address"));
+        }
+        None => return Err(refuse("c= holds an address of the other IP version")),
+    };
     if address.is_multicast() {
         return Err(refuse("c= must hold a unicast address"));
     }
@@ -397,14 +469,17 @@ fn read_addresses(scope: &Scope<'_>, media: &mut RemoteMedia) -> Result<(), Refu
 /// `IN IP4 192.0.2.1/127`
 fn parse_connection(value: &str) -> Option<IpAddr> {
     let address = value.split_whitespace().nth(2)?;
-    address.split('/').next()?.parse().ok()
+    let address: IpAddr = address.split('/').next()?.parse().ok()?;
+    // An IPv4 address in the clothes of IPv6 is reached by IPv4.
+    Some(address.to_canonical())
 }
 
 /// `53020` or `53020 IN IP6 2001:db8::1` (RFC 3605 section 2.1).
 fn parse_rtcp(value: &str, rtp_address: IpAddr) -> Option<SocketAddr> {
     let (port, connection) = value.split_once(' ').unwrap_or((value, ""));
     let port = port.parse().ok().filter(|&port: &u16| port != 0)?;
-    let address = parse_connection(connection).filter(|address| !address.is_unspecified());
+    let address = parse_connection(connection)
+        .filter(|address| !address.is_unspecified() && address.is_ipv4() == rtp_address.is_ipv4());
     Some(SocketAddr::new(address.unwrap_or(rtp_address), port))
 }
 

@@ -75,6 +75,8 @@ pub struct MediaDescription {
     pub formats: Vec<String>,
     /// The value of the `c=` line: `IN IP4 192.0.2.1`.
     pub connection: Option<String>,
+    /// The values of further `c=` lines of the m-line.
+    pub further_connections: Vec<String>,
     /// Lines that carry no decision.
     pub other: Vec<Line>,
     /// The `a=` lines in order.
@@ -90,6 +92,8 @@ pub struct SessionDescription {
     pub session_name: String,
     /// The value of the session-level `c=` line.
     pub connection: Option<String>,
+    /// The values of further `c=` lines of the session.
+    pub further_connections: Vec<String>,
     /// The `t=` lines; `0 0` if there was none.
     pub times: Vec<String>,
     /// Session-level lines that carry no decision.

@@ -2,10 +2,11 @@
 
 use super::model::{Codec, MediaKind, RemoteDescription, RemoteMedia};
 use super::negotiate::free_payload_type;
-use super::policy::TELEPHONE_EVENTS;
+use super::policy::{TELEPHONE_EVENT_HZ, TELEPHONE_EVENTS};
 
 /// The telephone-event, as `target` wants to receive it, of what `source` sends: both sides know
-/// it at the clock rate of the codec that is in use, and the audio may flow that way.
+/// it at the clock rate of the codec that is in use, or else at the usual one, and the audio may flow
+/// that way.
 pub fn event_towards<'a>(
     source: &RemoteDescription,
     target: &'a RemoteDescription,
@@ -15,9 +16,11 @@ pub fn event_towards<'a>(
     if !from.direction.sends() || !to.direction.receives() {
         return None;
     }
-    let is_it = |codec: &&Codec| codec.is_telephone_event() && codec.clock_hz == clock_hz;
-    from.codecs.iter().find(is_it)?;
-    to.codecs.iter().find(is_it)
+    [clock_hz, TELEPHONE_EVENT_HZ].into_iter().find_map(|hz| {
+        let is_it = |codec: &&Codec| codec.is_telephone_event() && codec.clock_hz == hz;
+        from.codecs.iter().find(is_it)?;
+        to.codecs.iter().find(is_it)
+    })
 }
 
 /// Makes a peer that takes digits some other way look as if it knew telephone-event, at the clock

@@ -70,6 +70,7 @@ pub(super) fn description(request: &Request<'_>) -> SessionDescription {
         },
         session_name: "-".to_owned(),
         connection: Some(connection),
+        further_connections: Vec::new(),
         times: vec!["0 0".to_owned()],
         other: Vec::new(),
         attributes: session_attributes(request),
@@ -125,6 +126,7 @@ fn rejected_media(profile: LegProfile, slot: &Slot) -> MediaDescription {
         protocol: slot.protocol.clone(),
         formats: vec![slot.first_format.clone()],
         connection: None,
+        further_connections: Vec::new(),
         other: Vec::new(),
         attributes,
     }
@@ -162,6 +164,7 @@ fn accepted_media(request: &Request<'_>, slot: &Slot, content: &Content) -> Medi
             LegProfile::WebRtc => Some(connection(local.address)),
             LegProfile::Plain => None,
         },
+        further_connections: Vec::new(),
         other: Vec::new(),
         attributes,
     }

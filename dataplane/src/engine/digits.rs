@@ -84,7 +84,7 @@ impl Digits {
 
     /// The next packet, and the time from it until something is to be done again; `None` when the
     /// pause after the last digit is over.
-    fn next(&mut self, clock_hz: u32, begin: impl FnOnce() -> u32) -> Option<(Packet, Duration)> {
+    fn next(&mut self, begin: impl FnOnce() -> u32) -> Option<(Packet, Duration)> {
         if self.current.is_none() {
             let digit = self.waiting.pop_front()?;
             let lasts = digit.duration.clamp(DIGIT_DURATION_MIN, DIGIT_DURATION_MAX);
@@ -103,7 +103,7 @@ impl Digits {
         }
         let current = self.current.as_mut()?;
         current.packets += 1;
-        let (packet, is_last) = (current.packet(clock_hz), current.is_over());
+        let (packet, is_last) = (current.packet(), current.is_over());
         let wait = if is_last {
             // The last packet left later than the digit ended: that is part of the pause.
             let repeated = DIGIT_PACKET_INTERVAL * (FINAL_PACKETS - 2);
@@ -119,7 +119,7 @@ impl Digits {
 impl Current {
     /// The packet that was counted last. As a frame of audio it tells what lasts from now on: the
     /// first says one interval, for zero would be a state (RFC 4733 section 2.3.5).
-    fn packet(&self, clock_hz: u32) -> Packet {
+    fn packet(&self) -> Packet {
         let is_end = self.packets >= self.packets_to_end;
         let so_far = if is_end {
             self.digit.duration
@@ -133,7 +133,7 @@ impl Current {
             event: TelephoneEvent {
                 event: self.digit.event,
                 is_end,
-                duration: u16::try_from(ticks(so_far, clock_hz)).unwrap_or(u16::MAX),
+                duration: u16::try_from(ticks(so_far, self.digit.clock_hz)).unwrap_or(u16::MAX),
             },
         }
     }
@@ -241,7 +241,7 @@ impl Engine {
         let digits = flow.digits.as_deref_mut()?.sent.as_mut()?;
         let clock_hz = flow.audio.known_route()?.clock_hz;
         let rewrite = &mut flow.audio.rewrite;
-        let next = digits.next(clock_hz, || rewrite.begin(now, clock_hz, random))?;
+        let next = digits.next(|| rewrite.begin(now, clock_hz, random))?;
         flow.audio.replace(digits.current.is_some());
         Some(next)
     }

@@ -296,8 +296,11 @@ pub struct SendDigit {
     /// How long it lasts; at least [`DIGIT_DURATION_MIN`](crate::limits::DIGIT_DURATION_MIN) and at
     /// most [`DIGIT_DURATION_MAX`](crate::limits::DIGIT_DURATION_MAX), whatever is asked for.
     pub duration: Duration,
-    /// Of telephone-event, as the receiver wants it; its clock rate is that of the route.
+    /// Of telephone-event, as the receiver wants it.
     pub payload_type: u8,
+    /// Clock rate of that telephone-event in Hz: the unit of its durations. Its timestamps are those of
+    /// the audio, whose clock may be another one.
+    pub clock_hz: u32,
 }
 
 /// Kinds of feedback messages (RFC 4585 section 4.2, `a=rtcp-fb`).

@@ -1,3 +1,4 @@
+use super::super::limits::ROUTE_PAIRS_MAX;
 use super::super::{
     AnsweredMedia, Direction, MediaKind, PayloadPair, echo_routes, plan_answer, plan_local_answer,
 };
@@ -200,15 +201,56 @@ fn the_carriers_own_payload_types_are_mapped() {
 }
 
 #[test]
-fn telephone_event_of_another_clock_is_left_out_of_the_answer() {
+fn case_a13_a_telephone_event_of_8000_hz_is_taken_beside_opus_if_there_is_no_other() {
     let offer = browser(CHROMIUM_OFFER);
     let opus = edited(CARRIER_ANSWER, "RTP/AVP 8 96", "RTP/AVP 111 96");
     let opus = edited(&opus, "a=rtpmap:8 PCMA/8000", "a=rtpmap:111 opus/48000/2");
     let plan = to_trunk(CHROMIUM_OFFER);
     let answer_plan = plan_answer(&offer, &plan, &trunk(&opus)).unwrap();
     let codecs = &answer_plan.accepted(0).unwrap().codecs;
-    assert_eq!(codecs.len(), 1);
-    assert_eq!(codecs[0].payload_type, 111);
+    let numbers: Vec<u8> = codecs.iter().map(|codec| codec.payload_type).collect();
+    assert_eq!(numbers, [111, 126]);
+    let both = edited(&opus, "RTP/AVP 111 96", "RTP/AVP 111 96 110");
+    let both = edited(
+        &both,
+        "a=fmtp:96",
+        "a=rtpmap:110 telephone-event/48000\r\na=fmtp:96",
+    );
+    let answer_plan = plan_answer(&offer, &plan, &trunk(&both)).unwrap();
+    let codecs = &answer_plan.accepted(0).unwrap().codecs;
+    let numbers: Vec<u8> = codecs.iter().map(|codec| codec.payload_type).collect();
+    assert_eq!(numbers, [111, 110]);
+}
+
+#[test]
+fn case_e02_media_f7_an_answer_agrees_to_no_more_formats_than_a_route_can_map() {
+    let numbers: Vec<String> = (96..126).map(|number: u8| number.to_string()).collect();
+    let lines: String = numbers
+        .iter()
+        .map(|number| format!("a=rtpmap:{number} X{number}/8000\n"))
+        .collect();
+    let offer = edited(SIPP_OFFER, "a=rtpmap:101 telephone-event/8000\n", "");
+    let offer = edited(&offer, "a=rtpmap:8 PCMA/8000\n", &lines);
+    let offer = edited(
+        &offer,
+        "RTP/AVP 8 101",
+        &format!("RTP/AVP {}", numbers.join(" ")),
+    );
+    let offer = trunk(&offer);
+    let mut policy = CodecPolicy::trunk();
+    policy.audio = (96..126).map(|number| format!("X{number}")).collect();
+    let plan = plan_offer(&offer, LegProfile::Plain, &policy).unwrap();
+    let mut answer = offer.clone();
+    for (own, codec) in (34..).zip(&mut answer.media[0].codecs) {
+        codec.payload_type = own;
+    }
+    let accepted = plan_answer(&offer, &plan, &answer).unwrap();
+    let routes = routes(&offer, &plan, &accepted, &answer);
+    let pairs = &routes[0].to_source;
+    assert!(pairs.len() <= ROUTE_PAIRS_MAX, "{pairs:?}");
+    for codec in &accepted.accepted(0).unwrap().codecs {
+        assert!(pairs.iter().any(|pair| pair.to == codec.payload_type));
+    }
 }
 
 #[test]
@@ -468,7 +510,10 @@ fn firefox_is_answered_on_its_bundle_only_line() {
     let plan = plan_local_answer(&offer, &CodecPolicy::browser()).unwrap();
     let text = browser_leg().write_answer(&offer, &plan, &browser_transport());
     assert!(text.contains("a=group:BUNDLE 0 1\r\n"));
-    assert_eq!(section(&text, 0)[0], "m=audio 3478 UDP/TLS/RTP/SAVPF 109");
+    assert_eq!(
+        section(&text, 0)[0],
+        "m=audio 3478 UDP/TLS/RTP/SAVPF 109 101"
+    );
     assert_eq!(section(&text, 1)[0], "m=video 3478 UDP/TLS/RTP/SAVPF 120");
 }
 

@@ -24,6 +24,7 @@ fn digit(from: u16, event: u8, duration: Duration) -> Command {
         event,
         duration,
         payload_type: 101,
+        clock_hz: 8000,
     })
 }
 
@@ -325,4 +326,17 @@ fn d8_a_digit_that_cannot_leave_is_counted() {
         world.counters.snapshot().dropped(DropReason::NoDestination),
         2
     );
+}
+
+#[test]
+fn case_a13_a_digit_of_another_clock_than_the_audio_lasts_as_long() {
+    let mut world = World::new();
+    world.connect_browser(0, "us00", BROWSER);
+    world.open_trunk(1, TRUNK);
+    let mut opus = route(0, Media::Audio, 1, (111, 111), OUT);
+    opus.clock_hz = 48_000;
+    world.command(Command::SetRoute(opus));
+    world.command(digit(0, 5, 100 * MS));
+    let sent = world.digits_within(200 * MS);
+    assert_eq!(sent.last().map(|packet| packet.duration), Some(800));
 }
