@@ -37,6 +37,7 @@ pub(crate) mod setup;
 pub(crate) mod state;
 mod stray;
 pub(crate) mod transfer;
+mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -273,6 +274,7 @@ impl Calls {
                 Alarm::Expire(party) => self.session_expired(context, now, id, party),
                 Alarm::Reoffer => self.reoffer_due(context, now, id),
                 Alarm::Reliable => self.reliable_due(context, now, id),
+                Alarm::Unheard => self.unheard_due(context, id),
             }
         }
         self.limits_settled(context, now);

@@ -71,6 +71,8 @@ pub const RINGING_TIME_MAX: Duration = Duration::from_secs(185);
 pub const FLOWS_OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// Time between the 200 and the browser's keys, before the call is given up.
 pub const MEDIA_KEYED_WITHIN: Duration = Duration::from_secs(30);
+/// Time between the 200 and the first media of each side, before the log says that none comes.
+pub const MEDIA_HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// Time that workers have to report a call's totals at its end.
 pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Time that peers have to answer our BYEs when the process stops.

@@ -307,6 +307,54 @@ fn media_that_is_never_keyed_ends_the_call() {
 }
 
 #[test]
+fn ux_p1_the_log_says_once_that_no_media_comes_and_what_did() {
+    let mut world = World::new();
+    let (browser, invite, onward) = dial(&mut world);
+    world.receive(
+        trunk(),
+        &answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER)),
+    );
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    world.advance(Duration::from_millis(4900));
+    assert_eq!(unheard(&world), Vec::<&str>::new());
+    world.advance(Duration::from_millis(200));
+    let [from_browser, from_trunk] = unheard(&world)[..] else {
+        panic!("{:?}", world.logged);
+    };
+    assert!(
+        from_browser.contains("calling browser") && from_browser.contains("no valid ICE check"),
+        "{from_browser}"
+    );
+    assert!(from_trunk.contains("no RTP"), "{from_trunk}");
+    world.advance(Duration::from_secs(15));
+    assert_eq!(unheard(&world).len(), 2);
+}
+
+#[test]
+fn ux_p1_a_call_with_media_is_not_complained_of() {
+    let mut world = World::new();
+    let (browser, invite, onward) = dial(&mut world);
+    let held = CARRIER_ANSWER.to_owned() + "a=recvonly\r\n";
+    world.receive(trunk(), &answer_to(&onward, 200, "bob1", Some(&held)));
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    world.complete_handshakes();
+    let flow = world.handshake_flows()[0];
+    world.input(Input::Media(Event::MediaStarted { flow }));
+    world.advance(Duration::from_secs(10));
+    assert_eq!(unheard(&world), Vec::<&str>::new());
+}
+
+/// What the log says of sides that are not heard.
+fn unheard(world: &World) -> Vec<&str> {
+    let lines = world.logged.iter().map(String::as_str);
+    lines.filter(|line| line.starts_with("Unheard")).collect()
+}
+
+#[test]
 fn a_caller_that_goes_before_the_answer_cancels_the_call() {
     let mut world = World::new();
     let (browser, _, onward) = dial(&mut world);

@@ -17,17 +17,20 @@ pub(crate) enum Alarm {
     Reoffer,
     /// A reliable provisional response is repeated (RFC 3262 section 3).
     Reliable,
+    /// Media should have come from each side.
+    Unheard,
 }
 
 impl Alarm {
     /// Every alarm that a call can have.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Refresh(Party::Caller),
         Self::Refresh(Party::Callee),
         Self::Expire(Party::Caller),
         Self::Expire(Party::Callee),
         Self::Reoffer,
         Self::Reliable,
+        Self::Unheard,
     ];
 }
 

@@ -209,6 +209,7 @@ impl Calls {
         hearing::begin(context, call);
         let keyed = call.legs().all(|(_, leg)| leg.keyed);
         self.set_deadline(id, (!keyed).then(|| now + MEDIA_KEYED_WITHIN));
+        self.expect_media(now, id);
         self.arm_timer(now, id, Party::Caller);
         self.arm_timer(now, id, Party::Callee);
     }

@@ -81,6 +81,12 @@ pub(super) fn is_fatal(
 }
 
 /// Audio where there is any, else video.
+/// True if the peer of this leg has said that it sends.
+pub(super) fn sends(leg: &Leg) -> bool {
+    let said = leg.remote.as_ref().and_then(main_medium);
+    said.is_some_and(|(_, medium)| medium.direction.sends())
+}
+
 fn main_medium(remote: &RemoteDescription) -> Option<(Media, &RemoteMedia)> {
     let audio = remote.audio().map(|audio| (Media::Audio, audio));
     audio.or_else(|| remote.video().map(|video| (Media::Video, video)))

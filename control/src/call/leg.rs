@@ -8,6 +8,7 @@ use super::dialog::Dialog;
 use super::digit_info::DigitInfos;
 use super::digits::dtmf;
 use super::session_timer::SessionTimer;
+use super::unheard::Heard;
 use crate::config::Dtmf;
 use crate::edge::address_of_record;
 use crate::engine::context::{BROWSER_SIDE_HOST, Context};
@@ -76,6 +77,8 @@ pub(crate) struct Leg {
     pub(crate) awaits_answer: bool,
     /// True once the browser's keys are in.
     pub(crate) keyed: bool,
+    /// What has come from the peer.
+    pub(crate) heard: Heard,
     /// Other dialogs of our INVITE: those of a forking proxy behind the carrier.
     pub(crate) forks: Vec<Fork>,
     /// The session timer that was agreed on (RFC 4028).
@@ -151,6 +154,7 @@ impl Leg {
             invite_sequence: 0,
             awaits_answer: false,
             keyed: side != Side::Browser,
+            heard: Heard::default(),
             forks: Vec::new(),
             timer: None,
             min_se_s: 0,

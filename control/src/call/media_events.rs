@@ -23,8 +23,8 @@ impl Calls {
                 duration,
             } => self.digit_heard(context, now, flow, event, duration),
             Event::MediaSilent { flow, silent_for } => self.silent(context, now, flow, silent_for),
-            // Nothing waits for these: they are for those who watch.
-            Event::PeerSelected { .. } | Event::MediaStarted { .. } => {}
+            Event::PeerSelected { flow, .. } => self.heard(flow, |heard| heard.is_reached = true),
+            Event::MediaStarted { flow } => self.heard(flow, |heard| heard.is_heard = true),
         }
     }
 

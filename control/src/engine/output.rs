@@ -110,6 +110,8 @@ pub enum LogLine {
         /// Why.
         reason: String,
     },
+    /// A call was answered, and nothing comes from a side that sends (WARN).
+    Unheard(Unheard),
     /// Digits of a browser did not reach a trunk that takes them by INFO (WARN).
     DigitsLost {
         /// How many.
@@ -154,6 +156,19 @@ pub struct CallBegan {
     pub direction: &'static str,
     /// Name of the trunk, if one is in the call.
     pub trunk: Option<String>,
+}
+
+/// A side of a call that is not heard, as logged.
+#[derive(Clone, Debug)]
+pub struct Unheard {
+    /// Session-ID of the caller, as in [`CallBegan`].
+    pub session_id: String,
+    /// Which side, in words.
+    pub from: String,
+    /// What did come of it.
+    pub what_came: &'static str,
+    /// The UDP port that its audio is to come to.
+    pub port: u16,
 }
 
 /// The end of a call, as logged.

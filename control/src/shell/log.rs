@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::engine::input::Peer;
 use crate::engine::output::{CallBegan, CallEnded, LogLine};
+use crate::limits::MEDIA_HEARD_WITHIN;
 use crate::trunk::TargetStatus;
 use crate::trunk::health::Condition;
 use crate::trunk::hop::Hop;
@@ -92,6 +93,14 @@ pub(super) fn write(line: &LogLine) {
             status,
         } => warn!(trunk, status, "not registered at the trunk"),
         LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
+        LogLine::Unheard(unheard) => warn!(
+            session_id = unheard.session_id,
+            from = unheard.from,
+            "no media {} s after the answer: {}; is UDP port {} open?",
+            MEDIA_HEARD_WITHIN.as_secs(),
+            unheard.what_came,
+            unheard.port
+        ),
         LogLine::DigitsLost { count, reason } => warn!(count, reason, "digits lost"),
         LogLine::Target(TargetStatus {
             trunk,
