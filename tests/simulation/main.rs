@@ -42,3 +42,4 @@ mod transfer;
 mod transports;
 mod trouble;
 mod update;
+mod video_only;
