@@ -43,6 +43,7 @@ use std::time::Duration;
 use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
 use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
+use dataplane::link::PeerPolicy;
 
 use crate::sip::Transport;
 use crate::sip::transaction::{TimerConfig, TransactionLimits};
@@ -244,6 +245,9 @@ pub struct CallPolicy {
     pub dtmf: Dtmf,
     /// Who carries out transfers. Default [`ReferPolicy::Relay`].
     pub refer: ReferPolicy,
+    /// Where its media may come from and goes to, beside what it signals. Default: only from the
+    /// signalled address, and to where it comes from there.
+    pub media: PeerPolicy,
 }
 
 impl Default for CallPolicy {
@@ -255,6 +259,7 @@ impl Default for CallPolicy {
             assert_identity: true,
             dtmf: Dtmf::default(),
             refer: ReferPolicy::default(),
+            media: PeerPolicy::default(),
         }
     }
 }

@@ -46,6 +46,9 @@ pub const REFERS_PER_CALL_MAX: usize = 8;
 pub const REFERRER_LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// Headers that one trunk may pass beside the usual ones.
 pub const PASS_HEADERS_MAX: usize = 32;
+/// Networks of one trunk that its media may come from: each packet before the first good one is
+/// looked up in them.
+pub const MEDIA_NETWORKS_MAX: usize = 64;
 /// Dialogs of one INVITE that are remembered beside the one in use: forks behind a carrier. The
 /// oldest is forgotten; its 2xx is still acknowledged and ended.
 pub const FORKS_PER_CALL_MAX: usize = 16;

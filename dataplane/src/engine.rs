@@ -166,6 +166,7 @@ impl Engine {
             Event::FlowOpened { .. }
             | Event::Refused { .. }
             | Event::MediaStarted { .. }
+            | Event::MediaRefused { .. }
             | Event::Digit { .. }
             | Event::FlowClosed { .. } => {}
         }

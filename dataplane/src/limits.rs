@@ -107,6 +107,9 @@ pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
 /// another one, has moved there: its address translator has forgotten the old one. Browsers check
 /// every 2.5 to 6 seconds, and those that send audio send it all the time.
 pub const PEER_MOVED_AFTER: Duration = Duration::from_secs(3);
+/// So many packets of media from a stranger's address are told to control, once for each flow: less
+/// may be what is left of an earlier call on the same port.
+pub const REFUSED_PACKETS_TOLD_AT: u8 = 10;
 /// An address that proved itself for one flow cannot be taken over by a check for another flow
 /// until it has been quiet for this long. Browsers check every 2.5 to 6 seconds.
 pub const ADDRESS_HELD_FOR: Duration = Duration::from_secs(10);

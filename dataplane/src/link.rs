@@ -20,8 +20,8 @@ mod queue;
 
 pub use command::{
     BrowserFlow, Cname, Command, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
-    IcePassword, InvalidIceText, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, SendDigit,
-    Ssrc, TrunkFlow,
+    IcePassword, InvalidIceText, Media, OpenFlow, PayloadTypeMap, PeerAddresses, PeerPolicy, Route,
+    SendDigit, Ssrc, TrunkFlow,
 };
 pub use counters::{Counters, CountersSnapshot};
 pub use event::{CloseReason, Datagram, Event, FlowTotals, RefuseReason, StreamTotals};

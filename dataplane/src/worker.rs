@@ -328,6 +328,7 @@ fn closed_flow(event: &Event) -> Option<FlowId> {
         | Event::Refused { .. }
         | Event::PeerSelected { .. }
         | Event::MediaStarted { .. }
+        | Event::MediaRefused { .. }
         | Event::Digit { .. }
         | Event::MediaSilent { .. } => None,
     }

@@ -11,7 +11,8 @@ use dataplane::engine::{DropReason, Engine, EngineConfig, SocketId, Verdict};
 use dataplane::limits::FLOWS_PER_WORKER_MAX;
 use dataplane::link::{
     BrowserFlow, Cname, Command, Counters, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
-    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, Route, SendDigit, Ssrc, TrunkFlow,
+    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, PeerPolicy, Route, SendDigit,
+    Ssrc, TrunkFlow,
 };
 use dataplane::wire::ntp::NtpTime;
 use tests::stun::nominating_check;
@@ -141,6 +142,7 @@ impl Calls {
                     rtp: address,
                     rtcp: trunk_rtcp_address(call),
                 },
+                policy: PeerPolicy::default(),
             },
             Command::InstallKeys {
                 flow: browser,

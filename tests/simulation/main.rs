@@ -5,6 +5,7 @@
 mod accounts;
 mod bodies;
 mod calls;
+mod carrier_media;
 mod descriptions;
 mod dialects;
 mod digits;

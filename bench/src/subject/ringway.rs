@@ -12,8 +12,8 @@ use dataplane::config::{BackendChoice, DataplaneConfig, WorkerConfig};
 use dataplane::engine::DropReason;
 use dataplane::link::{
     BrowserFlow, Cname, Command, Event, Feedback, FlowId, FlowKind, IceCredentials, IceFragment,
-    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc,
-    TrunkFlow, WorkerHandle,
+    IcePassword, Media, OpenFlow, PayloadTypeMap, PeerAddresses, PeerPolicy, RefuseReason, Route,
+    Ssrc, TrunkFlow, WorkerHandle,
 };
 
 use super::{Churned, OpenCall, OpenedCall, Processing, Subject, SubjectArguments, Usage, usage};
@@ -103,6 +103,7 @@ impl Ringway {
             | Event::Refused { .. }
             | Event::PeerSelected { .. }
             | Event::MediaStarted { .. }
+            | Event::MediaRefused { .. }
             | Event::MediaSilent { .. }
             | Event::Digit { .. }
             | Event::FlowClosed { .. } => None,
@@ -212,7 +213,14 @@ impl Ringway {
         let rtp = SocketAddr::V4(call.trunk);
         let rtcp = SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1));
         let peer = PeerAddresses { rtp, rtcp };
-        self.send(trunk, Command::SetPeer { flow: trunk, peer })?;
+        self.send(
+            trunk,
+            Command::SetPeer {
+                flow: trunk,
+                peer,
+                policy: PeerPolicy::default(),
+            },
+        )?;
         let ssrc = |way| Ssrc(rewritten_ssrc(way, call.call));
         let to_trunk = route(browser, trunk, ssrc(Way::ToTrunk))?;
         self.send(browser, Command::SetRoute(to_trunk))?;

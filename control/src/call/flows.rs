@@ -1,6 +1,6 @@
 //! The flows of a call's legs: how many, where, and to whom.
 
-use dataplane::link::{Command, FlowId, IceFragment, PeerAddresses};
+use dataplane::link::{Command, FlowId, IceFragment, PeerAddresses, PeerPolicy};
 
 use super::Call;
 use super::leg::{Leg, LegFlows, Side};
@@ -114,15 +114,26 @@ pub(crate) fn connect_remote(context: &mut Context, leg: &Leg) {
                 let addresses = media.and_then(|media| media.rtp.zip(media.rtcp));
                 if let (Some((rtp, rtcp)), Some(planned)) = (addresses, planned) {
                     let peer = PeerAddresses { rtp, rtcp };
+                    let policy = media_policy(context, leg.side);
                     leg.command(
                         context,
                         Command::SetPeer {
                             flow: planned.flow,
                             peer,
+                            policy,
                         },
                     );
                 }
             }
         }
     }
+}
+
+/// What the media of a peer may do beside what it signals.
+fn media_policy(context: &Context, side: Side) -> PeerPolicy {
+    let trunk = match side {
+        Side::Browser => None,
+        Side::Trunk(index) => context.config.trunks.get(index),
+    };
+    trunk.map_or_else(PeerPolicy::default, |trunk| trunk.calls.media.clone())
 }

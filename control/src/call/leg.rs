@@ -79,6 +79,8 @@ pub(crate) struct Leg {
     pub(crate) keyed: bool,
     /// What has come from the peer.
     pub(crate) heard: Heard,
+    /// The log has said that media of its peer came from elsewhere than signalled.
+    pub(crate) refusal_told: bool,
     /// Other dialogs of our INVITE: those of a forking proxy behind the carrier.
     pub(crate) forks: Vec<Fork>,
     /// The session timer that was agreed on (RFC 4028).
@@ -155,6 +157,7 @@ impl Leg {
             awaits_answer: false,
             keyed: side != Side::Browser,
             heard: Heard::default(),
+            refusal_told: false,
             forks: Vec::new(),
             timer: None,
             min_se_s: 0,

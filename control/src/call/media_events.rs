@@ -1,13 +1,16 @@
 //! What media workers and handshakes report, and what it means for the call.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dataplane::link::{Event, FlowId};
 
 use super::end::Cause;
+use super::leg::Side;
 use super::state::State;
 use super::{CallId, Calls, Party, hearing};
 use crate::engine::context::Context;
+use crate::engine::output::{LogLine, MediaRefusal};
 use crate::media::handshake::HandshakeEvent;
 
 impl Calls {
@@ -25,6 +28,11 @@ impl Calls {
             Event::MediaSilent { flow, silent_for } => self.silent(context, now, flow, silent_for),
             Event::PeerSelected { flow, .. } => self.heard(flow, |heard| heard.is_reached = true),
             Event::MediaStarted { flow } => self.heard(flow, |heard| heard.is_heard = true),
+            Event::MediaRefused {
+                flow,
+                source,
+                signalled,
+            } => self.media_refused(context, flow, source, signalled),
         }
     }
 
@@ -62,6 +70,41 @@ impl Calls {
                 self.end(context, now, id, cause);
             }
         }
+    }
+
+    /// Media of a carrier comes from an address that it may not come from: the log says so once for
+    /// each leg.
+    fn media_refused(
+        &mut self,
+        context: &mut Context,
+        flow: FlowId,
+        source: SocketAddr,
+        signalled: SocketAddr,
+    ) {
+        let Some((id, party)) = self.leg_of(flow) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let session_id = call.log.session_id.clone();
+        let Some(leg) = call.leg_mut(party).filter(|leg| !leg.refusal_told) else {
+            return;
+        };
+        leg.refusal_told = true;
+        let Side::Trunk(index) = leg.side else {
+            return;
+        };
+        let Some(trunk) = context.config.trunks.get(index) else {
+            return;
+        };
+        let trunk = trunk.name.clone();
+        context.log(LogLine::MediaRefused(MediaRefusal {
+            session_id,
+            trunk,
+            source,
+            signalled,
+        }));
     }
 
     /// A peer has gone without a word.

@@ -385,5 +385,9 @@ fn calls(policy: &CallPolicy, out: &mut String) -> fmt::Result {
     writeln!(out, "pass_headers = {pass:?}")?;
     writeln!(out, "assert_identity = {}", policy.assert_identity)?;
     writeln!(out, "dtmf = \"{}\"", policy.dtmf)?;
-    writeln!(out, "refer = \"{}\"", policy.refer)
+    writeln!(out, "refer = \"{}\"", policy.refer)?;
+    let networks = policy.media.networks.iter().map(ToString::to_string);
+    let networks: Vec<String> = networks.collect();
+    writeln!(out, "media_networks = {networks:?}")?;
+    writeln!(out, "media_asymmetric = {}", policy.media.asymmetric)
 }

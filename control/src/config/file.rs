@@ -182,6 +182,9 @@ pub(super) struct Trunk {
     pub(super) timer_c_s: At<u64>,
     pub(super) session_expires_s: At<u32>,
     pub(super) min_se_s: At<u32>,
+    pub(super) media_networks: At<Vec<String>>,
+    #[serde(default)]
+    pub(super) media_asymmetric: bool,
     pub(super) pass_headers: At<Vec<String>>,
     #[serde(default = "yes")]
     pub(super) assert_identity: bool,

@@ -1,6 +1,6 @@
 //! What leaves the brain of the control plane.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -112,6 +112,9 @@ pub enum LogLine {
     },
     /// A call was answered, and nothing comes from a side that sends (WARN).
     Unheard(Unheard),
+    /// Media of a carrier is dropped, as it comes from an address that was not signalled (WARN, once
+    /// for each call and leg).
+    MediaRefused(MediaRefusal),
     /// Digits of a browser did not reach a trunk that takes them by INFO (WARN).
     DigitsLost {
         /// How many.
@@ -169,6 +172,19 @@ pub struct Unheard {
     pub what_came: &'static str,
     /// The UDP port that its audio is to come to.
     pub port: u16,
+}
+
+/// Media that comes from somewhere else than its sender has signalled.
+#[derive(Clone, Debug)]
+pub struct MediaRefusal {
+    /// The call's Session-ID.
+    pub session_id: String,
+    /// Name of the trunk.
+    pub trunk: String,
+    /// Where it comes from.
+    pub source: SocketAddr,
+    /// Where the carrier said that it is.
+    pub signalled: SocketAddr,
 }
 
 /// The end of a call, as logged.

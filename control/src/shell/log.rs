@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::engine::input::Peer;
-use crate::engine::output::{CallBegan, CallEnded, LogLine};
+use crate::engine::output::{CallBegan, CallEnded, LogLine, MediaRefusal};
 use crate::limits::MEDIA_HEARD_WITHIN;
 use crate::trunk::TargetStatus;
 use crate::trunk::health::Condition;
@@ -101,6 +101,7 @@ pub(super) fn write(line: &LogLine) {
             unheard.what_came,
             unheard.port
         ),
+        LogLine::MediaRefused(refusal) => media_refused(refusal),
         LogLine::DigitsLost { count, reason } => warn!(count, reason, "digits lost"),
         LogLine::Target(TargetStatus {
             trunk,
@@ -155,6 +156,23 @@ fn relocated(relocation: &Relocation) {
         SiteState::Lost(reason) => warn!(trunk, target, reason, "target cannot be found"),
         SiteState::Off => warn!(trunk, target, "target does not exist, says its domain"),
     }
+}
+
+fn media_refused(refusal: &MediaRefusal) {
+    let MediaRefusal {
+        session_id,
+        trunk,
+        source,
+        signalled,
+    } = refusal;
+    warn!(
+        session_id,
+        trunk,
+        %source,
+        %signalled,
+        "media is dropped: it comes from an address that was not signalled; `media_networks` of \
+         the trunk would allow it"
+    );
 }
 
 fn call_began(began: &CallBegan) {

@@ -11,7 +11,7 @@ use super::peer::{Browser, Kind, Trunk};
 use super::verdict::{PeerChange, SocketId};
 use crate::link::{
     CloseReason, Cname, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow,
-    PeerAddresses, RefuseReason, Route,
+    PeerAddresses, PeerPolicy, RefuseReason, Route,
 };
 
 impl Engine {
@@ -24,7 +24,9 @@ impl Engine {
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         let (flow, done) = match command {
             Command::OpenFlow(open) => (open.flow, self.open_flow(now, open)),
-            Command::SetPeer { flow, peer } => (flow, self.set_peer(now, flow, peer)),
+            Command::SetPeer { flow, peer, policy } => {
+                (flow, self.set_peer(now, flow, peer, policy))
+            }
             Command::SetIceCredentials { flow, ice } => (flow, self.set_ice(flow, ice)),
             Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
             Command::SetRoute(route) => (route.from, self.set_route(&route)),
@@ -81,10 +83,11 @@ impl Engine {
         now: Instant,
         id: FlowId,
         peer: PeerAddresses,
+        policy: PeerPolicy,
     ) -> Result<(), RefuseReason> {
         let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
         let was_final = match &mut flow.kind {
-            Kind::Trunk(trunk) => trunk.set_peer(peer),
+            Kind::Trunk(trunk) => trunk.set_peer(peer, policy),
             Kind::Browser(_) => return Err(RefuseReason::WrongKind),
         };
         if was_final {

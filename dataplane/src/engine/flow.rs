@@ -245,13 +245,10 @@ impl Flow {
                 let length = protected.map_err(send_drop_reason)?;
                 Ok((length, SocketId::Browser, to))
             }
-            (Kind::Trunk(trunk), MediaProtocol::Rtp) => {
-                let to = trunk.rtp.destination().ok_or(DropReason::NoDestination)?;
-                Ok((length, SocketId::TrunkRtp(slot), to))
-            }
-            (Kind::Trunk(trunk), MediaProtocol::Rtcp) => {
-                let to = trunk.rtcp.destination().ok_or(DropReason::NoDestination)?;
-                Ok((length, SocketId::TrunkRtcp(slot), to))
+            (Kind::Trunk(trunk), _) => {
+                let to = trunk.destination(protocol);
+                let to = to.ok_or(DropReason::NoDestination)?;
+                Ok((length, protocol.trunk_socket(slot), to))
             }
         }
     }
@@ -282,6 +279,16 @@ impl SrtpContexts {
 pub(super) enum MediaProtocol {
     Rtp,
     Rtcp,
+}
+
+impl MediaProtocol {
+    /// The socket of a trunk flow.
+    pub(super) const fn trunk_socket(self, slot: u16) -> SocketId {
+        match self {
+            Self::Rtp => SocketId::TrunkRtp(slot),
+            Self::Rtcp => SocketId::TrunkRtcp(slot),
+        }
+    }
 }
 
 fn receive_drop_reason(error: SrtpError, protocol: MediaProtocol) -> DropReason {

@@ -1,5 +1,6 @@
 //! RTP through a worker: in from one flow, out on another (or on the same: an echo).
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use super::flow::{Flow, MEDIA, MediaProtocol};
 use super::numbering::Arrival;
 use super::peer::Kind;
 use super::rewrite::Numbers;
-use super::verdict::{DropReason, PeerChange, SocketId, Transmit, Verdict};
+use super::verdict::{DropReason, PeerChange, Transmit, Verdict};
 use crate::link::{Event, FlowId, Media};
 use crate::wire::rtp::{RtpHeader, rewrite};
 
@@ -83,7 +84,7 @@ impl Engine {
         length: usize,
     ) -> Result<Option<Departure>, DropReason> {
         let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
-        check_source(flow, source, MediaProtocol::Rtp)?;
+        check_source(flow, source, MediaProtocol::Rtp, &mut self.events)?;
         let packet = buffer.get_mut(..length).ok_or(DropReason::Truncated)?;
         let length = flow.unprotect(packet, MediaProtocol::Rtp)?;
         let packet = packet.get_mut(..length).ok_or(DropReason::RtpMalformed)?;
@@ -168,25 +169,29 @@ fn ends_digits(flow: &Flow, payload_type: u8) -> bool {
     route.is_some_and(|route| route.payload_types.ends(payload_type))
 }
 
-/// Trunk flows: only from the signalled IP address, and from the learned port. Browser flows are
-/// found by their validated address in the first place, and proven by SRTP.
+/// Trunk flows: only from the signalled IP address or a network of the policy, and from the learned
+/// port. Browser flows are found by their validated address in the first place, and proven by SRTP.
+/// `events` hears once of media that comes from elsewhere.
 pub(super) fn check_source(
-    flow: &Flow,
+    flow: &mut Flow,
     source: SocketAddr,
     protocol: MediaProtocol,
+    events: &mut VecDeque<Event>,
 ) -> Result<(), DropReason> {
-    let Kind::Trunk(trunk) = &flow.kind else {
+    let Kind::Trunk(trunk) = &mut flow.kind else {
         return Ok(());
     };
-    let peer = match protocol {
-        MediaProtocol::Rtp => &trunk.rtp,
-        MediaProtocol::Rtcp => &trunk.rtcp,
-    };
-    if peer.accepts(source) {
-        Ok(())
-    } else {
-        Err(DropReason::UnknownSource)
+    if trunk.accepts(source, protocol) {
+        return Ok(());
     }
+    if let Some(signalled) = trunk.refuse(source, protocol) {
+        events.push_back(Event::MediaRefused {
+            flow: flow.id,
+            source,
+            signalled,
+        });
+    }
+    Err(DropReason::UnknownSource)
 }
 
 /// Returns what the shell may connect: see [`PeerChange`].
@@ -195,16 +200,11 @@ pub(super) fn learn_source(
     source: SocketAddr,
     protocol: MediaProtocol,
 ) -> Option<PeerChange> {
-    let slot = flow.id.slot;
     let Kind::Trunk(trunk) = &mut flow.kind else {
         return None;
     };
-    let (socket, is_final) = match protocol {
-        MediaProtocol::Rtp => (SocketId::TrunkRtp(slot), trunk.rtp.learn(source)),
-        MediaProtocol::Rtcp => (SocketId::TrunkRtcp(slot), trunk.rtcp.learn(source)),
-    };
-    is_final.then_some(PeerChange {
-        socket,
+    trunk.learn(source, protocol).then_some(PeerChange {
+        socket: protocol.trunk_socket(flow.id.slot),
         peer: Some(source),
     })
 }

@@ -6,10 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::flow::MediaProtocol;
 use super::ice::IceAgent;
 use super::moment::{Clock, Moment};
-use crate::limits::{CONSENT_EXPIRES_AFTER, DTLS_DATAGRAMS_PER_SWEEP_MAX, PEER_MOVED_AFTER};
-use crate::link::PeerAddresses;
+use crate::limits::{
+    CONSENT_EXPIRES_AFTER, DTLS_DATAGRAMS_PER_SWEEP_MAX, PEER_MOVED_AFTER, REFUSED_PACKETS_TOLD_AT,
+};
+use crate::link::{PeerAddresses, PeerPolicy};
 
 /// What is on the other end.
 pub(super) enum Kind {
@@ -128,78 +131,146 @@ impl Browser {
 /// A SIP peer: plain RTP and RTCP.
 #[derive(Default)]
 pub(super) struct Trunk {
-    pub(super) rtp: TrunkPeer,
-    /// Behind a pointer: a few packets a minute.
-    pub(super) rtcp: Box<TrunkPeer>,
+    rtp: TrunkPeer,
+    /// Behind a pointer: needed for a few packets a minute, and where RTP is not symmetric.
+    details: Box<TrunkDetails>,
 }
 
-/// One address of a SIP peer: what it signalled, and what it really sends from (symmetric RTP,
-/// RFC 4961).
+#[derive(Default)]
+struct TrunkDetails {
+    rtcp: TrunkPeer,
+    /// `None` before the peer has said anything.
+    signalled: Option<PeerAddresses>,
+    policy: PeerPolicy,
+    /// Packets from an address that is none of the peer's, counted until control is told.
+    refused_packets: u8,
+}
+
+/// What is known of one of the two ports of a SIP peer.
 #[derive(Clone, Copy, Default)]
-pub(super) struct TrunkPeer {
-    /// What was learned, else what was signalled: their IP addresses are the same.
-    address: Option<SocketAddr>,
-    signalled_port: u16,
-    is_learned: bool,
+struct TrunkPeer {
+    /// Where its packets really come from.
+    learned: Option<SocketAddr>,
+    /// Packets go there too (symmetric RTP, RFC 4961), not where it said.
+    is_symmetric: bool,
 }
 
-impl TrunkPeer {
-    fn new(signalled: SocketAddr) -> Self {
-        Self {
-            address: Some(signalled),
-            signalled_port: signalled.port(),
-            is_learned: false,
-        }
+impl Trunk {
+    /// Takes new signalled addresses; learning begins again. True when a former one was final.
+    pub(super) fn set_peer(&mut self, peer: PeerAddresses, policy: PeerPolicy) -> bool {
+        let was_final = [MediaProtocol::Rtp, MediaProtocol::Rtcp]
+            .iter()
+            .any(|protocol| self.is_final(*protocol));
+        self.rtp = TrunkPeer::default();
+        self.details.rtcp = TrunkPeer::default();
+        self.details.signalled = Some(peer);
+        self.details.policy = policy;
+        was_final
     }
 
-    /// May a packet from here be the peer's? The IP address must be the signalled one; once a port
-    /// is learned only that port, or the one that was signalled.
-    pub(super) fn accepts(&self, source: SocketAddr) -> bool {
-        let Some(address) = self.address else {
+    /// May a packet from here be the peer's? The IP address must be the signalled one, or be in a
+    /// network of the policy; once an address is learned only that one, or the signalled one.
+    pub(super) fn accepts(&self, source: SocketAddr, protocol: MediaProtocol) -> bool {
+        let learned = self.peer(protocol).learned;
+        learned == Some(source) || self.could_learn(source, protocol)
+    }
+
+    fn could_learn(&self, source: SocketAddr, protocol: MediaProtocol) -> bool {
+        let Some(signalled) = self.details.signalled(protocol) else {
             return false;
         };
-        let port = source.port();
-        address.ip().to_canonical() == source.ip().to_canonical()
-            && (!self.is_learned || port == self.signalled_port || port == address.port())
+        is_same(signalled, source)
+            || (self.peer(protocol).learned.is_none()
+                && self.details.is_allowed(signalled.ip(), source.ip()))
     }
 
-    /// A valid packet came from an accepted source. The first one pins the port; only the
-    /// signalled port itself may still take its place, and then for good: true in that moment.
-    pub(super) fn learn(&mut self, source: SocketAddr) -> bool {
-        debug_assert!(self.accepts(source), "only an accepted source is learned");
-        if self.is_learned && self.address == Some(source) {
+    /// A valid packet came from an accepted source. The first one pins the address; only the
+    /// signalled one itself may still take its place, and then for good: true in that moment.
+    pub(super) fn learn(&mut self, source: SocketAddr, protocol: MediaProtocol) -> bool {
+        debug_assert!(
+            self.accepts(source, protocol),
+            "only an accepted source is learned"
+        );
+        if self.peer(protocol).learned == Some(source) {
             return false;
         }
-        self.address = Some(source);
-        self.is_learned = true;
-        self.is_final()
+        let is_symmetric = !self.details.policy.asymmetric;
+        let peer = match protocol {
+            MediaProtocol::Rtp => &mut self.rtp,
+            MediaProtocol::Rtcp => &mut self.details.rtcp,
+        };
+        peer.learned = Some(source);
+        peer.is_symmetric = is_symmetric;
+        self.is_final(protocol)
     }
 
-    /// The signalled address has proven itself: nobody else will be accepted.
-    fn is_final(&self) -> bool {
-        let port = self.address.map(|address| address.port());
-        self.is_learned && port == Some(self.signalled_port)
+    /// A packet from here is none of the peer's. Returns the signalled address when it is time to
+    /// tell control: its IP address is a stranger's, and several came.
+    #[cold]
+    pub(super) fn refuse(
+        &mut self,
+        source: SocketAddr,
+        protocol: MediaProtocol,
+    ) -> Option<SocketAddr> {
+        let signalled = self.details.signalled(protocol)?;
+        let details = &mut self.details;
+        if details.is_allowed(signalled.ip(), source.ip())
+            || details.refused_packets >= REFUSED_PACKETS_TOLD_AT
+        {
+            return None;
+        }
+        details.refused_packets += 1;
+        (details.refused_packets == REFUSED_PACKETS_TOLD_AT).then_some(signalled)
     }
 
     /// Where to send: what was learned, else what was signalled.
-    pub(super) fn destination(&self) -> Option<SocketAddr> {
-        self.address
+    pub(super) fn destination(&self, protocol: MediaProtocol) -> Option<SocketAddr> {
+        let peer = self.peer(protocol);
+        if peer.is_symmetric {
+            return peer.learned;
+        }
+        self.details
+            .signalled(protocol)
             .filter(|address| address.port() != 0 && is_host(address.ip()))
     }
+
+    /// The signalled address has proven itself: nobody else will be accepted.
+    fn is_final(&self, protocol: MediaProtocol) -> bool {
+        let both = (self.peer(protocol).learned).zip(self.details.signalled(protocol));
+        both.is_some_and(|(learned, signalled)| is_same(learned, signalled))
+    }
+
+    fn peer(&self, protocol: MediaProtocol) -> &TrunkPeer {
+        match protocol {
+            MediaProtocol::Rtp => &self.rtp,
+            MediaProtocol::Rtcp => &self.details.rtcp,
+        }
+    }
+}
+
+impl TrunkDetails {
+    fn signalled(&self, protocol: MediaProtocol) -> Option<SocketAddr> {
+        let signalled = self.signalled.as_ref()?;
+        Some(match protocol {
+            MediaProtocol::Rtp => signalled.rtp,
+            MediaProtocol::Rtcp => signalled.rtcp,
+        })
+    }
+
+    /// The networks are for a peer that is somewhere: one that said 0.0.0.0 sends nothing.
+    fn is_allowed(&self, signalled: IpAddr, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        signalled.to_canonical() == source
+            || (is_host(signalled) && self.policy.networks.iter().any(|net| net.contains(&source)))
+    }
+}
+
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
 /// False for 0.0.0.0 (an old way to say hold, and this very host to the kernel) and for groups.
 fn is_host(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     !ip.is_unspecified() && !ip.is_multicast()
-}
-
-impl Trunk {
-    /// Takes new signalled addresses; learning begins again. True when a former one was final.
-    pub(super) fn set_peer(&mut self, peer: PeerAddresses) -> bool {
-        let was_final = self.rtp.is_final() || self.rtcp.is_final();
-        self.rtp = TrunkPeer::new(peer.rtp);
-        *self.rtcp = TrunkPeer::new(peer.rtcp);
-        was_final
-    }
 }

@@ -33,7 +33,7 @@ impl Engine {
     ) -> Result<Verdict, DropReason> {
         let ntp = self.ntp_time(now);
         let flow = self.table.at_mut(slot).ok_or(DropReason::UnknownSource)?;
-        check_source(flow, source, MediaProtocol::Rtcp)?;
+        check_source(flow, source, MediaProtocol::Rtcp, &mut self.events)?;
         let packet = buffer.get_mut(..length).ok_or(DropReason::Truncated)?;
         let length = flow.unprotect(packet, MediaProtocol::Rtcp)?;
         let compound = packet.get_mut(..length).ok_or(DropReason::RtcpMalformed)?;

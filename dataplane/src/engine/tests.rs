@@ -11,13 +11,15 @@ use super::*;
 use crate::limits::PACKETS_FORESEEN_MAX;
 use crate::link::{
     BrowserFlow, Cname, Command, Feedback, FlowKind, IceCredentials, IceFragment, IcePassword,
-    Media, OpenFlow, PayloadTypeMap, PeerAddresses, RefuseReason, Route, Ssrc, TrunkFlow,
+    Media, OpenFlow, PayloadTypeMap, PeerAddresses, PeerPolicy, RefuseReason, Route, Ssrc,
+    TrunkFlow,
 };
 use crate::wire::rtp::RtpHeader;
 use crate::wire::stun::Role;
 use crate::wire::stun::tests::TestCheck;
 
 mod ahead;
+mod carriers;
 mod commands;
 mod digits;
 mod heard;
@@ -239,6 +241,7 @@ impl World {
         self.command(Command::SetPeer {
             flow: flow(slot),
             peer: PeerAddresses { rtp, rtcp },
+            policy: PeerPolicy::default(),
         });
         assert!(self.only_event("FlowOpened"));
     }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::keys::SrtpKeys;
+use ipnet::IpNet;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::limits::{
@@ -18,12 +20,15 @@ pub enum Command {
     /// or its ports cannot be bound.
     OpenFlow(OpenFlow),
     /// Trunk flows: where the peer said that it listens. Media is accepted only from these IP
-    /// addresses; the port is learned from the first valid packet. Restarts the learning.
+    /// addresses, and those of the policy; the port is learned from the first valid packet. Restarts
+    /// the learning.
     SetPeer {
         /// The flow that is meant.
         flow: FlowId,
         /// The signalled addresses.
         peer: PeerAddresses,
+        /// What else its media may do.
+        policy: PeerPolicy,
     },
     /// Browser flows: the peer's ICE user fragment is known (the answer to our offer arrived), or
     /// both sides' credentials changed (ICE restart). Old local credentials stay valid until the
@@ -241,6 +246,16 @@ pub struct PeerAddresses {
     pub rtp: SocketAddr,
     /// For RTCP: `a=rtcp` (RFC 3605), else the RTP port plus one.
     pub rtcp: SocketAddr,
+}
+
+/// What the media of a SIP peer may do beside what it signalled. Default: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerPolicy {
+    /// Networks that media may come from besides the signalled address.
+    pub networks: Arc<[IpNet]>,
+    /// Media goes to the signalled address and port, wherever it comes from (no symmetric RTP, RFC
+    /// 4961).
+    pub asymmetric: bool,
 }
 
 /// One of the media that a flow can carry. Bundled browser flows carry both.

@@ -43,6 +43,17 @@ pub enum Event {
         /// How long it has been silent.
         silent_for: Duration,
     },
+    /// Trunk flows: several packets of media came from an address that was not signalled and is in
+    /// no network of the policy ([`PeerPolicy`](super::PeerPolicy)). They were dropped. Once for each
+    /// flow.
+    MediaRefused {
+        /// Which flow.
+        flow: FlowId,
+        /// Where the last of them came from.
+        source: SocketAddr,
+        /// Where such media was said to be.
+        signalled: SocketAddr,
+    },
     /// A digit of the peer is over that the route of its audio does not let pass
     /// ([`PayloadTypeMap::push_digits`](super::PayloadTypeMap::push_digits)). At most
     /// [`DIGITS_PER_SWEEP_MAX`](crate::limits::DIGITS_PER_SWEEP_MAX) a second of one flow.

@@ -17,7 +17,7 @@ use crate::io::setup::forbidden::{IO_URING_CALLS, without};
 use crate::limits::{COMMAND_QUEUE_LENGTH, EVENTS_PER_FLOW_READY, PACKETS_PER_TURN_MAX};
 use crate::link::{
     BrowserFlow, CloseReason, Cname, Feedback, IceCredentials, IceFragment, IcePassword, Media,
-    OpenFlow, PayloadTypeMap, PeerAddresses, Route, Ssrc, TrunkFlow, WorkerHandle,
+    OpenFlow, PayloadTypeMap, PeerAddresses, PeerPolicy, Route, Ssrc, TrunkFlow, WorkerHandle,
 };
 use crate::wire::stun::Role;
 use crate::wire::stun::tests::{TestCheck, read_answer};
@@ -118,7 +118,13 @@ fn peer(worker: &WorkerHandle, flow: FlowId) -> UdpSocket {
         rtp,
         rtcp: loopback(9),
     };
-    worker.send(Command::SetPeer { flow, peer }).unwrap();
+    worker
+        .send(Command::SetPeer {
+            flow,
+            peer,
+            policy: PeerPolicy::default(),
+        })
+        .unwrap();
     socket
 }
 
@@ -483,6 +489,7 @@ fn a_call_is_set_up_and_carried_beside_a_flood_to_the_dead_and_the_full(kind: Ba
         .send(Command::SetPeer {
             flow: third,
             peer: peers,
+            policy: PeerPolicy::default(),
         })
         .unwrap();
     route(worker, flows[0], flows[1], (0, 0), 0xAAAA);
@@ -590,6 +597,7 @@ fn trunks_may_be_reached_over_ipv6(kind: BackendKind) {
         .send(Command::SetPeer {
             flow: echo,
             peer: address,
+            policy: PeerPolicy::default(),
         })
         .unwrap();
     route(worker, echo, echo, (0, 0), 0xEC40);

@@ -1,9 +1,16 @@
 //! The keys of a `[[trunk]]` that are about calls.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dataplane::link::PeerPolicy;
+use ipnet::IpNet;
+
 use super::Source;
 use crate::config::{CallPolicy, ConfigError, file};
 use crate::limits::{
-    PASS_HEADERS_MAX, SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MAX_S, SESSION_EXPIRES_MIN_S,
+    MEDIA_NETWORKS_MAX, PASS_HEADERS_MAX, SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MAX_S,
+    SESSION_EXPIRES_MIN_S,
 };
 use crate::sip::HeaderName;
 
@@ -16,7 +23,37 @@ pub(super) fn policy(trunk: &file::Trunk, source: &Source<'_>) -> Result<CallPol
         assert_identity: trunk.assert_identity,
         dtmf: trunk.dtmf.unwrap_or_default(),
         refer: trunk.refer.unwrap_or_default(),
+        media: PeerPolicy {
+            networks: media_networks(trunk, source)?,
+            asymmetric: trunk.media_asymmetric,
+        },
     })
+}
+
+/// Networks of the carrier's media relays.
+fn media_networks(trunk: &file::Trunk, source: &Source<'_>) -> Result<Arc<[IpNet]>, ConfigError> {
+    let Some(at) = &trunk.media_networks else {
+        return Ok(Arc::default());
+    };
+    if at.get_ref().len() > MEDIA_NETWORKS_MAX {
+        let what = "`media_networks` is too long";
+        let remedy = format!("at most {MEDIA_NETWORKS_MAX} networks");
+        return Err(source.error(at, what, &remedy));
+    }
+    let network = |text: &String| {
+        let net = text.parse::<IpNet>().ok();
+        net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+            .filter(|net| net.prefix_len() > 0)
+            .ok_or_else(|| {
+                let what = format!("`media_networks` has no address or network in `{text}`");
+                source.error(
+                    at,
+                    what,
+                    "write for example `198.51.100.0/24`; not everybody",
+                )
+            })
+    };
+    at.get_ref().iter().map(network).collect()
 }
 
 /// Headers that belong to one leg, or that only we can vouch for.
@@ -130,7 +167,10 @@ fn session_timers(trunk: &file::Trunk, source: &Source<'_>) -> Result<(u32, u32)
 
 #[cfg(test)]
 mod tests {
+    use dataplane::link::PeerPolicy;
+
     use crate::config::{CallPolicy, Config, Dtmf, ReferPolicy};
+    use crate::limits::MEDIA_NETWORKS_MAX;
     use crate::sip::HeaderName;
 
     fn check(keys: &str) -> Result<CallPolicy, String> {
@@ -177,6 +217,28 @@ mod tests {
         ] {
             let error = check(keys).expect_err(keys);
             assert!(error.contains("pass_headers"), "{error}");
+        }
+    }
+
+    #[test]
+    fn media_f9_f10_media_is_strict_and_symmetric_unless_said_otherwise() {
+        assert_eq!(check("").expect("valid").media, PeerPolicy::default());
+        let keys =
+            "media_networks = [\"198.51.100.0/24\", \"2001:db8::1\"]\nmedia_asymmetric = true";
+        let media = check(keys).expect("valid").media;
+        assert!(media.asymmetric);
+        let networks: Vec<_> = media.networks.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["198.51.100.0/24", "2001:db8::1/128"]);
+        let many = vec!["\"10.0.0.0/8\""; MEDIA_NETWORKS_MAX + 1].join(", ");
+        for keys in [
+            "media_networks = [\"relay.example\"]",
+            "media_networks = [\"10.0.0.0/33\"]",
+            "media_networks = [\"0.0.0.0/0\"]",
+            "media_networks = [\"::/0\"]",
+            &format!("media_networks = [{many}]"),
+        ] {
+            let error = check(keys).expect_err(keys);
+            assert!(error.contains("media_networks"), "{error}");
         }
     }
 

@@ -35,6 +35,7 @@ fn refuses_what_does_not_fit_and_says_why() {
             Command::SetPeer {
                 flow: flow(0),
                 peer,
+                policy: PeerPolicy::default(),
             },
             RefuseReason::WrongKind,
         ),
@@ -42,6 +43,7 @@ fn refuses_what_does_not_fit_and_says_why() {
             Command::SetPeer {
                 flow: unknown,
                 peer,
+                policy: PeerPolicy::default(),
             },
             RefuseReason::UnknownFlow,
         ),

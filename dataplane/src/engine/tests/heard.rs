@@ -70,6 +70,7 @@ impl World {
             | Event::Refused { .. }
             | Event::PeerSelected { .. }
             | Event::MediaStarted { .. }
+            | Event::MediaRefused { .. }
             | Event::MediaSilent { .. }
             | Event::FlowClosed { .. } => None,
         };

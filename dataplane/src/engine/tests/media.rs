@@ -116,6 +116,7 @@ fn a_trunk_is_heard_from_the_signalled_address_and_one_port_only() {
     world.command(Command::SetPeer {
         flow: flow(1),
         peer: moved,
+        policy: PeerPolicy::default(),
     });
     assert_eq!(
         world.dropped(socket, TRUNK, &rtp(0, 3, 0, 7)),
@@ -138,6 +139,7 @@ fn nothing_is_sent_to_a_trunk_whose_address_is_no_host() {
         world.command(Command::SetPeer {
             flow: flow(1),
             peer: moved,
+            policy: PeerPolicy::default(),
         });
         let packet = peer.protect(&rtp(111, sequence, 160, 5));
         let reason = world.dropped(SocketId::Browser, BROWSER, &packet);

@@ -96,7 +96,13 @@ fn media_and_reports_cross(kind: BackendKind, browser_ip: &str, trunk_ip: &str) 
         rtp: rtp_peer.local_addr().unwrap(),
         rtcp: rtcp_peer.local_addr().unwrap(),
     };
-    worker.send(Command::SetPeer { flow: b, peer }).unwrap();
+    worker
+        .send(Command::SetPeer {
+            flow: b,
+            peer,
+            policy: PeerPolicy::default(),
+        })
+        .unwrap();
     route(worker, a, b, (111, 8), 0xAAAA);
     route(worker, b, a, (8, 111), 0xBBBB);
     settle(worker);
