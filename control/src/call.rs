@@ -38,6 +38,7 @@ pub(crate) mod state;
 mod stray;
 pub(crate) mod transfer;
 mod unheard;
+mod video;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -120,6 +121,8 @@ pub(crate) struct Call {
     pub(crate) callee_invite: Option<ClientTransactionId>,
     /// An offer of one leg that the other has not answered yet.
     pub(crate) reoffer: Option<reinvite::Reoffer>,
+    /// A request with an offer that waits for a flow to be opened.
+    pub(crate) parked: Option<(Party, Incoming)>,
     /// Offers of ours since a peer made one, or since a leg changed.
     pub(crate) own_offers: u8,
     /// The caller left the offer to us: it is in our 200, the answer in the ACK.
@@ -396,8 +399,9 @@ impl Calls {
             {
                 self.by_dialog.remove(&key);
             }
-            for flow in leg.flows() {
-                self.by_flow.remove(&flow.flow);
+            let flows = leg.flows().map(|planned| planned.flow);
+            for flow in flows.chain(leg.past_flows.iter().copied()) {
+                self.by_flow.remove(&flow);
             }
             if let Peer::WebSocket(connection) = leg.peer {
                 self.by_connection.remove(&(connection, id));

@@ -54,6 +54,8 @@ pub const MEDIA_NETWORKS_MAX: usize = 64;
 pub const FORKS_PER_CALL_MAX: usize = 16;
 /// Times that an offer of ours is sent to a peer that answers 491; then the change is refused.
 pub const OFFER_ATTEMPTS_MAX: u8 = 3;
+/// Times that video comes and goes on a trunk's leg of one call; after that it is refused.
+pub const VIDEO_FLOWS_PER_LEG_MAX: usize = 8;
 /// Offers of ours in a row, without one of a peer between them, that bring the sides of a call
 /// together; more than that, and the peers contradict themselves.
 pub const OWN_OFFERS_MAX: u8 = 8;

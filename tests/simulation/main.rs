@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod association;
 mod bodies;
 mod calls;
 mod carrier_media;
@@ -40,7 +41,8 @@ mod service_route;
 mod session_timer;
 mod talker;
 mod transfer;
+mod transfer_codecs;
 mod transports;
 mod trouble;
 mod update;
-mod video_only;
+mod video;

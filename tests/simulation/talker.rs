@@ -62,6 +62,17 @@ fn sections(sdp: &str) -> Vec<(&str, u16)> {
         .collect()
 }
 
+/// The ports of the m-lines of a kind.
+pub(crate) fn ports(message: &Message, kind: &str) -> Vec<u16> {
+    let text = text(message);
+    let is_it = |(section, _): &&(&str, u16)| section.starts_with(&format!("m={kind} "));
+    sections(&text)
+        .iter()
+        .filter(is_it)
+        .map(|(_, port)| *port)
+        .collect()
+}
+
 /// What the audio of a message's description says.
 pub(crate) fn audio(message: &Message) -> Said {
     audio_of(&text(message)).unwrap_or_else(|| panic!("no audio: {}", text(message)))

@@ -15,6 +15,8 @@ use crate::engine::context::Context;
 use crate::limits::MEDIA_KEYED_WITHIN;
 use crate::sdp;
 
+const NO_CODEC: Refused = (488, "no codec in common");
+
 impl Calls {
     /// Joins the other sides of two calls of the referrer. False if no dialog here is named: it is
     /// for the new party to know it.
@@ -30,6 +32,17 @@ impl Calls {
         };
         match self.may_join(context, wanted, place) {
             Ok(()) => self.join_at(context, now, wanted, place),
+            // The calls stay as they are; the referrer hears of it as of any new party's refusal.
+            Err(NO_CODEC) => {
+                let transfer = self.accept_refer(context, now, wanted);
+                if let Some(call) = self.calls.get_mut(&wanted.call) {
+                    call.transfer = Some(transfer);
+                }
+                self.report(context, now, wanted.call, NO_CODEC.0, true);
+                if let Some(call) = self.calls.get_mut(&wanted.call) {
+                    call.transfer = None;
+                }
+            }
             Err((status, reason)) => context.refuse(now, &wanted.request, status, reason),
         }
         true
@@ -79,7 +92,7 @@ impl Calls {
         if is_possible(&offer, kept, met) || is_possible(&other, met, kept) {
             Ok(())
         } else {
-            Err((488, "no codec in common"))
+            Err(NO_CODEC)
         }
     }
 

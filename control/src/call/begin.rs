@@ -66,6 +66,7 @@ impl Calls {
             onward: None,
             callee_invite: None,
             reoffer: None,
+            parked: None,
             own_offers: 0,
             is_joined: false,
             is_late: new.is_late,

@@ -113,6 +113,7 @@ impl Calls {
     /// 15.1.2).
     fn answer_pending(&mut self, context: &mut Context, now: Instant, id: CallId) {
         self.withdraw_reoffer(context, now, id, 487, None);
+        self.refuse_parked(context, now, id, 487);
         self.refuse_relays(context, now, id);
     }
 
@@ -269,8 +270,9 @@ fn close_flows(context: &mut Context, call: &mut Call) {
 
 fn statistics(call: &Call, leg: &Leg) -> LegStatistics {
     let mut sum = LegStatistics::default();
-    for planned in leg.flows() {
-        let Some(totals) = call.totals.get(&planned.flow) else {
+    let flows = leg.flows().map(|planned| planned.flow);
+    for flow in flows.chain(leg.past_flows.iter().copied()) {
+        let Some(totals) = call.totals.get(&flow) else {
             continue;
         };
         sum.dropped_packets += totals.dropped_packets;

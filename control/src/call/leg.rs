@@ -69,6 +69,8 @@ pub(crate) struct Leg {
     pub(crate) audio: PlannedFlow,
     /// The flow of the video, on a trunk that has it.
     pub(crate) video: Option<PlannedFlow>,
+    /// Flows of video that the call has had and has closed.
+    pub(crate) past_flows: Vec<FlowId>,
     /// What the peer said last.
     pub(crate) remote: Option<RemoteDescription>,
     /// Sequence number of the INVITE that made the dialog: its ACK carries it.
@@ -152,6 +154,7 @@ impl Leg {
             local,
             audio: flows.audio,
             video: flows.video,
+            past_flows: Vec::new(),
             remote: None,
             invite_sequence: 0,
             awaits_answer: false,

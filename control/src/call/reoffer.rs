@@ -21,6 +21,7 @@ use super::state::State;
 use super::{Call, CallId, Calls, Party};
 use crate::engine::context::{Context, Incoming};
 use crate::limits::RETRY_AFTER_S;
+use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::fresh_ice;
 use crate::sdp::{self, AnswerPlan, CodecPolicy, MediaKind, OfferPlan, Refusal, RemoteDescription};
 use crate::sip::{HeaderName, Method};
@@ -54,10 +55,6 @@ impl Calls {
         if (description.is_some() || method == Method::Invite)
             && let Some(status) = too_early(call, party, &method, is_busy)
         {
-            if method == Method::Prack {
-                let text = "an offer in a PRACK before the first answer";
-                return self.refuse_prack(context, now, id, &request, text);
-            }
             return refuse_for_now(context, now, &request, status);
         }
         let Some(description) = description else {
@@ -66,7 +63,47 @@ impl Calls {
         let Some(leg) = call.leg(party) else { return };
         let offer = match read_offer(context, leg.side, &description) {
             Ok(offer) => offer,
-            Err(refusal) => return self.refuse_reoffer(context, now, id, &request, &refusal),
+            Err(refusal) => return context.refuse_offer(now, &request, &refusal),
+        };
+        if call.state == State::Talking && self.open_video(context, id, party, &offer) {
+            // It is looked at again once the flows are there.
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.parked = Some((party, request));
+            }
+            return;
+        }
+        self.offered(context, now, id, party, request, offer);
+    }
+
+    /// The flows that an offer has waited for are there, or are not to be had.
+    pub(super) fn reoffer_with_flows(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        request: Incoming,
+    ) {
+        let leg = self.calls.get(&id).and_then(|call| call.leg(party));
+        let Some(leg) = leg else { return };
+        let description = request.message.description().unwrap_or_default();
+        match read_offer(context, leg.side, &description) {
+            Ok(offer) => self.offered(context, now, id, party, request, offer),
+            Err(refusal) => context.refuse_offer(now, &request, &refusal),
+        }
+    }
+
+    fn offered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+        request: Incoming,
+        offer: RemoteDescription,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
         };
         match handle(context, call, party, &offer) {
             Ok(Handling::Answer(plan)) => {
@@ -79,44 +116,8 @@ impl Calls {
             Ok(Handling::PassOn(plan)) => {
                 self.offer_on(context, now, id, party, Some(request), offer, plan);
             }
-            Err(refusal) => self.refuse_reoffer(context, now, id, &request, &refusal),
+            Err(refusal) => context.refuse_offer(now, &request, &refusal),
         }
-    }
-
-    /// An offer cannot be taken.
-    fn refuse_reoffer(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        id: CallId,
-        request: &Incoming,
-        refusal: &Refusal,
-    ) {
-        if request.method() == Method::Prack {
-            self.refuse_prack(context, now, id, request, &refusal.text);
-        } else {
-            context.refuse_offer(now, request, refusal);
-        }
-    }
-
-    /// A PRACK that matches must be answered with 2xx (RFC 3262 section 3): its offer is refused by
-    /// the final answer to the INVITE.
-    fn refuse_prack(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        id: CallId,
-        prack: &Incoming,
-        text: &str,
-    ) {
-        let response = context.response(&prack.message, 200);
-        context.respond(now, prack.transaction, response);
-        self.end(
-            context,
-            now,
-            id,
-            Cause::of(488, format!("offer in a PRACK: {text}")),
-        );
     }
 
     /// Answers an offer here.
@@ -260,6 +261,9 @@ fn too_early(call: &Call, party: Party, method: &Method, is_busy: bool) -> Optio
         // The caller is yet to come: there is nobody who could take an offer.
         return Some(491);
     }
+    if let Some((by, _)) = &call.parked {
+        return Some(if *by == party { 500 } else { 491 });
+    }
     let own = match (&call.reoffer, call.state) {
         (Some(reoffer), _) => reoffer.is_of(party),
         (None, State::Talking | State::Answered) => return is_busy.then_some(491),
@@ -299,21 +303,6 @@ fn handle(
     offer: &RemoteDescription,
 ) -> Result<Handling, Refusal> {
     let leg = call.leg(party);
-    let old = leg.and_then(|leg| leg.remote.as_ref());
-    if let (Some(old), Some(Side::Browser)) = (old, leg.map(|leg| leg.side)) {
-        let prints = |description: &RemoteDescription| {
-            description
-                .leading()
-                .map(|media| media.fingerprints.clone())
-        };
-        if prints(old) != prints(offer) {
-            return Err(Refusal {
-                status: 488,
-                warning_code: 399,
-                text: "a new DTLS association is not taken in a call".to_owned(),
-            });
-        }
-    }
     let (Some(leg), Some(other)) = (leg, call.leg(party.other())) else {
         return sdp::plan_local_answer(offer, &CodecPolicy::browser()).map(Handling::Answer);
     };
@@ -409,6 +398,9 @@ pub(super) fn adopt(context: &mut Context, leg: &mut Leg, remote: RemoteDescript
         .as_ref()
         .map(|old| sdp::compare(old, &remote))
         .unwrap_or_default();
+    let old = leg.remote.as_ref();
+    let is_new =
+        leg.side == Side::Browser && old.is_some_and(|old| sdp::is_new_association(old, &remote));
     leg.sdp.hear(&remote);
     leg.is_unclear = false;
     match leg.side {
@@ -425,13 +417,19 @@ pub(super) fn adopt(context: &mut Context, leg: &mut Leg, remote: RemoteDescript
         Side::Browser if change.ice_restart && role == Role::Offer => restart_ice(context, leg),
         Side::Trunk(_) | Side::Browser => {}
     }
+    if is_new {
+        // The keys of the old association serve until those of the new one are there.
+        let flow = leg.audio.flow;
+        context.handshake(HandshakeCommand::Open { flow });
+        connect_remote(context, leg);
+    }
 }
 
 fn restart_ice(context: &mut Context, leg: &mut Leg) {
     let theirs = leg
         .remote
         .as_ref()
-        .and_then(|remote| remote.leading()?.ice.as_ref());
+        .and_then(|remote| remote.audio()?.ice.as_ref());
     let fragment = theirs.and_then(|ice| dataplane::link::IceFragment::new(&ice.fragment).ok());
     let Some(ice) = fresh_ice(fragment, &mut context.random) else {
         return;

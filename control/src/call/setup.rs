@@ -211,6 +211,13 @@ impl Calls {
             }
             return;
         };
+        let is_not_opened = matches!(
+            reason,
+            RefuseReason::PortUnavailable | RefuseReason::SlotTaken
+        );
+        if is_not_opened && self.video_refused(context, now, id, flow) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
@@ -256,6 +263,9 @@ impl Calls {
             return;
         };
         call.opening.remove(&flow);
+        if call.parked.is_some() {
+            return self.resume_parked(context, now, id);
+        }
         if call.state != State::Opening || !call.opening.is_empty() {
             return;
         }

@@ -326,6 +326,7 @@ impl Calls {
     /// What is under way between the legs of a call ends, because one of them leaves it.
     pub(super) fn part(&mut self, context: &mut Context, now: Instant, id: CallId) {
         self.withdraw_reoffer(context, now, id, 491, None);
+        self.refuse_parked(context, now, id, 491);
         self.refuse_relays(context, now, id);
         if let Some(call) = self.calls.get_mut(&id) {
             call.own_offers = 0;

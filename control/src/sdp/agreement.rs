@@ -188,14 +188,9 @@ pub fn is_same_offer(one: &OfferPlan, other: &OfferPlan) -> bool {
     one.media.len() == other.media.len() && one.media.iter().zip(&other.media).all(is_same)
 }
 
-/// Whether two peers have an audio format in common, telephone-event aside; without audio on either
-/// side, a video format.
-pub fn share_medium(one: &RemoteDescription, other: &RemoteDescription) -> bool {
-    let (one, other) = match (one.audio(), other.audio()) {
-        (None, None) => (one.video(), other.video()),
-        audio => audio,
-    };
-    let (Some(one), Some(other)) = (one, other) else {
+/// Whether two peers have an audio format in common, telephone-event aside.
+pub fn share_audio(one: &RemoteDescription, other: &RemoteDescription) -> bool {
+    let (Some(one), Some(other)) = (one.audio(), other.audio()) else {
         return false;
     };
     let mut real = one
@@ -313,8 +308,22 @@ fn is_meant(one: &Codec, other: &Codec) -> bool {
             && one.clock_hz == other.clock_hz)
 }
 
+/// Whether both have the same codecs, and telephone-events of their clock rates or not.
 fn is_same_set<'a>(one: impl Iterator<Item = &'a Codec> + Clone, other: &[Codec]) -> bool {
-    let is_in_other = |codec: &Codec| other.iter().any(|found| found.matches(codec));
-    let is_in_one = |codec: &Codec| one.clone().any(|found| found.matches(codec));
-    one.clone().all(is_in_other) && other.iter().all(is_in_one)
+    let one: Vec<&Codec> = one.collect();
+    let other: Vec<&Codec> = other.iter().collect();
+    let holds = |set: &[&Codec], of: &[&Codec]| {
+        let is_found = |codec: &&Codec| set.iter().any(|found| is_like(found, codec));
+        let is_used = |event: &&&Codec| {
+            let is_its =
+                |codec: &&Codec| !codec.is_telephone_event() && codec.clock_hz == event.clock_hz;
+            !event.is_telephone_event() || of.iter().any(is_its)
+        };
+        of.iter().filter(is_used).all(is_found)
+    };
+    holds(&one, &other) && holds(&other, &one)
+}
+
+fn is_like(one: &Codec, other: &Codec) -> bool {
+    one.matches(other) || (one.is_telephone_event() && other.is_telephone_event())
 }

@@ -38,6 +38,18 @@ pub fn compare(old: &RemoteDescription, new: &RemoteDescription) -> Change {
     change
 }
 
+/// Whether a browser's description wants another DTLS association than its last one did (RFC 8842
+/// section 5.1): it names none of the certificates, or another `a=tls-id`. A fingerprint more, or
+/// in another order, is of the same association.
+pub fn is_new_association(old: &RemoteDescription, new: &RemoteDescription) -> bool {
+    let (Some(old), Some(new)) = (old.audio(), new.audio()) else {
+        return false;
+    };
+    let ids = old.tls_id.as_ref().zip(new.tls_id.as_ref());
+    let is_known = |print: &String| old.fingerprints.contains(print);
+    ids.is_some_and(|(old, new)| old != new) || !new.fingerprints.iter().any(is_known)
+}
+
 /// Whether codecs, directions and the set of m-lines are the same, so that a re-offer can be
 /// answered without asking the other leg. Addresses and ICE credentials may differ.
 pub fn is_same_media(old: &RemoteDescription, new: &RemoteDescription) -> bool {

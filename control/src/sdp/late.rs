@@ -52,6 +52,7 @@ pub fn capabilities(policy: &CodecPolicy) -> RemoteDescription {
         ice: None,
         fingerprints: Vec::new(),
         setup: None,
+        tls_id: None,
         rtcp_mux: false,
         ptime: Some(policy.ptime),
     };

@@ -271,6 +271,8 @@ pub struct RemoteMedia {
     pub fingerprints: Vec<String>,
     /// DTLS role; always there on a usable m-line of a browser.
     pub setup: Option<Setup>,
+    /// `a=tls-id`, RFC 8842 section 4: names the DTLS association, if it is there.
+    pub tls_id: Option<String>,
     /// `a=rtcp-mux`, RFC 5761.
     pub rtcp_mux: bool,
     /// `a=ptime` in milliseconds, 1 to 200.
@@ -305,12 +307,6 @@ impl RemoteDescription {
         self.media
             .iter()
             .find(|media| media.usable && media.kind == MediaKind::Video)
-    }
-
-    /// The first usable m-line, of audio where there is any: it leads the transport of a browser,
-    /// whose m-lines are bundled.
-    pub fn leading(&self) -> Option<&RemoteMedia> {
-        self.audio().or_else(|| self.video())
     }
 
     /// The first usable m-line of this kind.

@@ -220,6 +220,7 @@ fn read_media(scope: &Scope<'_>, profile: LegProfile) -> RemoteMedia {
         ice: None,
         fingerprints: Vec::new(),
         setup: None,
+        tls_id: None,
         rtcp_mux: scope.value("rtcp-mux").is_some() || scope.value("rtcp-mux-only").is_some(),
         ptime: scope
             .own("ptime")
@@ -364,6 +365,8 @@ fn require_webrtc_transport(scope: &Scope<'_>, media: &mut RemoteMedia) -> Resul
         return refuse("SDP without valid ICE credentials");
     }
     // RFC 5763 section 5 with RFC 4145 section 4: an absent attribute means active.
+    let tls_id = scope.value("tls-id");
+    media.tls_id = tls_id.filter(|id| is_token(id)).map(str::to_owned);
     media.setup = match scope.value("setup").map(str::to_ascii_lowercase).as_deref() {
         None | Some("active") => Some(Setup::Active),
         Some("actpass") => Some(Setup::ActPass),
