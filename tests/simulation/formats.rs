@@ -1,8 +1,8 @@
 //! Several formats that both sides agree to: any of them may come at any time (RFC 3264 section 6.1).
 
-use control::engine::input::Peer;
+use control::engine::input::{Input, Peer};
 use control::sip::{HeaderName, Message, Method};
-use dataplane::link::{Command, Route, SendDigit};
+use dataplane::link::{Command, Event, Route, SendDigit};
 use tests::world::{CONFIG, World, text};
 
 use crate::peers::{
@@ -210,4 +210,32 @@ fn case_a13_a_trunk_with_opus_alone_is_offered_the_digits_that_it_may_know() {
     world.expect_status(trunk(), 100);
     let onward = text(&world.expect_request(browser, &Method::Invite));
     assert!(onward.contains("telephone-event/8000"), "{onward}");
+}
+
+#[test]
+fn case_a13_digits_of_a_browser_that_knows_8000_hz_alone_become_info_of_their_length() {
+    let config = CONFIG.replace(CODECS, "dtmf = \"info\"\ncodecs = [\"opus\"]");
+    let mut world = World::with_config(&config);
+    let browser = register_at_carrier(&mut world, "alice");
+    let offer = BROWSER_OFFER.replace("13 110 126", "13 126");
+    let invite = browser_invite("alice", "carrier.test", "bob", &offer);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    let answer = carrier("111", "a=rtpmap:111 opus/48000/2\r\n");
+    world.receive(trunk(), &answer_to(&onward, 200, "bob1", Some(&answer)));
+    world.expect_request(trunk(), &Method::Ack);
+    let accepted = world.expect_status(browser, 200);
+    assert!(text(&accepted).contains("a=rtpmap:126 telephone-event/8000"));
+    assert!(routes(&world).0.payload_types.ends(126));
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Ack, 0));
+    let flow = world.handshake_flows()[0];
+    // 960 ticks, which the worker has taken for 48,000 in a second.
+    world.input(Input::Media(Event::Digit {
+        flow,
+        event: 5,
+        duration: std::time::Duration::from_millis(20),
+    }));
+    let info = world.expect_request(trunk(), &Method::Info);
+    assert!(text(&info).contains("Duration=120"), "{}", text(&info));
 }

@@ -40,6 +40,8 @@ impl Calls {
             return;
         };
         let to = party.other();
+        let call = self.calls.get(&id);
+        let duration = call.map_or(duration, |call| call.digit_lasts(party, duration));
         let leg = self.calls.get_mut(&id).and_then(|call| call.leg_mut(to));
         let Some(leg) = leg.filter(|leg| dtmf(context, leg.side) == Some(Dtmf::Info)) else {
             return;

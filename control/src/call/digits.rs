@@ -1,7 +1,7 @@
 //! Digits (DTMF) that change their form on the way to a trunk: INFO here, telephone-events (RFC
 //! 4733) there.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dataplane::limits::{DIGIT_DURATION_MAX, DIGIT_DURATION_MIN, DIGIT_PAUSE};
 use dataplane::link::{Command, Media, SendDigit};
@@ -96,6 +96,23 @@ pub(super) fn dtmf(context: &Context, side: Side) -> Option<Dtmf> {
 }
 
 impl Call {
+    /// How long a digit of this side has lasted: a worker counts in the clock of the audio, and the
+    /// telephone-event of the side may have the usual one.
+    pub(super) fn digit_lasts(&self, party: Party, counted: Duration) -> Duration {
+        let scale = || {
+            let audio_hz = self.clock_hz()?;
+            let audio = self.leg(party)?.remote.as_ref()?.audio()?;
+            let events = audio
+                .codecs
+                .iter()
+                .filter(|codec| codec.is_telephone_event());
+            let clocks: Vec<u32> = events.map(|event| event.clock_hz).collect();
+            let event_hz = clocks.first().filter(|_| !clocks.contains(&audio_hz))?;
+            audio_hz.checked_div(*event_hz)
+        };
+        counted.saturating_mul(scale().unwrap_or(1).max(1))
+    }
+
     /// The clock rate of the audio codec in use; `None` before there is one.
     fn clock_hz(&self) -> Option<u32> {
         let (_, clock_hz) = self.codec.as_deref()?.split_once('/')?;

@@ -220,3 +220,27 @@ fn explains_the_session_description_in_the_body() {
         "the length does not fit: the message is refused"
     );
 }
+
+#[test]
+fn case_b01_explains_the_description_among_other_parts() {
+    let parts = "--b1\r\nContent-Type: application/isup\r\n\r\nx\r\n--b1\r\n\
+                 Content-Type: application/sdp\r\n\r\nv=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\n\
+                 c=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n\r\n--b1--\r\n";
+    let explanation = |kind: &str| {
+        let headers = format!("Content-Type: {kind}\nContent-Length: {}", parts.len());
+        let head = REGISTER.replace("Content-Length: 0", &headers);
+        let head = head.replace("REGISTER", "INVITE");
+        let before = head.lines().count();
+        let bytes = Bytes::from(head.replace('\n', "\r\n") + parts);
+        (message(&bytes), before)
+    };
+    let (explained, before) = explanation("multipart/mixed;boundary=b1");
+    let body = explained.body.as_deref().unwrap();
+    assert_eq!(fact(body, "m", "RTP to"), Some("192.0.2.1:4000"));
+    assert_eq!(body.lines[0].number, before + 1 + 7);
+    let has = |remarks: &[String], text: &str| remarks.iter().any(|remark| remark.contains(text));
+    assert!(has(&explained.remarks, "its session description alone"));
+    let (explained, _) = explanation("application/isup");
+    assert!(explained.body.is_none());
+    assert!(has(&explained.remarks, "refused with 415"));
+}

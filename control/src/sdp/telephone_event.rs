@@ -24,13 +24,16 @@ pub fn event_towards<'a>(
 }
 
 /// Makes a peer that takes digits some other way look as if it knew telephone-event, at the clock
-/// rate of each of its codecs: so the other leg agrees to it. Our own descriptions for the peer
+/// rate of each of its codecs and at the usual one: so the other leg agrees to it. Our own descriptions for the peer
 /// leave it out ([`LegSdp::without_telephone_events`](super::LegSdp::without_telephone_events)),
 /// and nothing is sent with the numbers that it gets here.
 pub fn assume_events(peer: &mut RemoteDescription) {
     let is_audio = |media: &&mut RemoteMedia| media.usable && media.kind == MediaKind::Audio;
     for media in peer.media.iter_mut().filter(is_audio) {
         let mut clocks: Vec<u32> = media.codecs.iter().map(|codec| codec.clock_hz).collect();
+        if !clocks.is_empty() {
+            clocks.push(TELEPHONE_EVENT_HZ);
+        }
         clocks.sort_unstable();
         clocks.dedup();
         for clock_hz in clocks {

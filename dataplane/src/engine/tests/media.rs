@@ -297,3 +297,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn media_f7_the_payload_type_may_change_in_the_stream() {
+    let mut world = World::new();
+    let mut peer = call(&mut world);
+    let mut two = route(0, Media::Audio, 1, (8, 8), 1001);
+    assert!(two.payload_types.push(0, 100));
+    world.command(Command::SetRoute(two));
+    for (sequence, (from, to)) in (7..).zip([(8, 8), (0, 100), (8, 8), (0, 100)]) {
+        let timestamp = 160 * u32::from(sequence);
+        let packet = peer.protect(&rtp(from, sequence, timestamp, 5));
+        let (_, sent) = world.forwarded(SocketId::Browser, peer.address, &packet);
+        assert_eq!(sent, rtp(to, sequence, timestamp, 1001));
+    }
+}
