@@ -42,7 +42,7 @@ mod telephone_event;
 mod tests;
 mod write;
 
-pub use agreement::{Said, is_same_offer, join, share_audio};
+pub use agreement::{Said, is_same_offer, join, share_medium};
 pub use compare::{Change, compare, is_new_association, is_same_media};
 pub use late::{capabilities, offer_accepted};
 pub use leg::{LegSdp, LocalIce, LocalTransport};

@@ -68,6 +68,7 @@ interop('ux_start_ux_p1_no_sound_is_told_with_its_cause', async (scope) => {
   assert.ok(Date.now() - answered < 8_000);
   assert.match(await silent.phone.text('call-text'), /No sound/);
   assert.match(await silent.phone.text('trouble'), /firewall.*UDP to [\d.]+:\d+/);
+  await ringway.waitForLine(/no media 5 s after the answer: no valid ICE check; is UDP port \d+ open/);
   await waitForTrouble(cut, 'interrupted');
   ringway.kill('SIGKILL');
   await waitForTrouble(silent, 'gateway-gone');
@@ -154,6 +155,12 @@ interop('ux_p3_p4_p11_p16_a_call_that_comes_in_is_seen', async (scope) => {
   await eventually('the title', async () => (await bob.page.title()) === '1002 · Ringway phone');
 });
 
+const waitForSipjs = (page) =>
+  eventually(
+    'SIP.js in the call',
+    async () => (await page.evaluate(() => globalThis.sipjs.state())) === 'Established',
+  );
+
 interop('ux_p6_a_transfer_is_followed_or_declined', async (scope) => {
   const { browser } = await withBrowser(scope);
   const bob = await person(scope, browser, { line: '1002', toneHz: BOB_HZ });
@@ -171,6 +178,7 @@ interop('ux_p6_a_transfer_is_followed_or_declined', async (scope) => {
     await bob.phone.waitForCall('incoming');
     await bob.phone.answer();
     await bob.phone.waitForCall('in-call');
+    await waitForSipjs(page);
   };
   const refer = (uri) => page.evaluate((to) => globalThis.sipjs.refer(to), uri);
 
@@ -191,6 +199,50 @@ interop('ux_p6_a_transfer_is_followed_or_declined', async (scope) => {
   await waitForTone(bob.page, BOB_HZ);
   await bob.phone.hangUp();
   await bob.phone.waitForCall('ended');
+});
+
+interop('ux_p6_an_attended_transfer_joins_two_web_phones', async (scope) => {
+  const networks = threeNetworks();
+  scope.defer(networks.remove);
+  const password = 'a password for a test';
+  const line = (number) => `[[line]]\nnumber = "${number}"\npassword = "${password}"\n`;
+  await gateway(scope, networks.edge, { more: ['1001', '1002', '1003'].map(line).join('') });
+  const browser = await chromium(scope, networks.browser);
+  const people = {};
+  for (const [number, toneHz] of [
+    ['1002', ALICE_HZ],
+    ['1003', BOB_HZ],
+  ]) {
+    const page = await openPage(scope, browser, PHONE, { toneHz, name: number });
+    const phone = new WebPhone(page);
+    await phone.logIn(number, password, 'ringway.local');
+    await phone.waitForRegistration('registered');
+    people[number] = { page, phone, toneHz };
+  }
+  const page = await openSipjs(scope, browser, PHONE, {
+    user: '1001',
+    password,
+    domain: 'ringway.local',
+  });
+  const answered = async ({ phone }) => {
+    await phone.waitForCall('incoming');
+    await phone.answer();
+    await phone.waitForCall('in-call');
+  };
+  await page.evaluate(() => globalThis.sipjs.call('sip:1002@ringway.local'));
+  await answered(people[1002]);
+  await waitForSipjs(page);
+  const consulted = page.evaluate(() => globalThis.sipjs.consult('sip:1003@ringway.local'));
+  await answered(people[1003]);
+  await consulted;
+  const told = await page.evaluate(() => globalThis.sipjs.referToConsulted());
+  assert.match(told.at(-1), /^SIP\/2\.0 200/);
+  await Promise.all([
+    waitForTone(people[1002].page, people[1003].toneHz),
+    waitForTone(people[1003].page, people[1002].toneHz),
+  ]);
+  await people[1003].phone.hangUp();
+  await people[1002].phone.waitForCall('ended');
 });
 
 interop('ux_p7_p8_a_login_outlives_a_reload_and_a_restart', async (scope) => {

@@ -33,6 +33,7 @@ test('ux_p1_silence_has_a_cause', () => {
     [never, 'blocked'],
     [{ ...never, ice: 'failed' }, 'blocked'],
     [{ ...never, hasCandidates: false }, 'no-interface'],
+    [{ ...never, hasCandidates: false, onLine: false }, 'no-interface'],
     [{ ...never, onLine: false }, 'offline'],
     [{ ...lost, onLine: false }, 'offline'],
     [{ ...lost, socketOpen: false }, 'gateway-gone'],

@@ -46,3 +46,4 @@ mod transports;
 mod trouble;
 mod update;
 mod video;
+mod video_only;

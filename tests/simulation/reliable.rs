@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use control::engine::input::Peer;
 use control::sip::{HeaderName, Message, Method};
 use tests::world::World;
@@ -204,4 +205,31 @@ fn d3_an_offer_in_a_prack_is_answered_in_its_200() {
     assert_eq!(answer.body(), early.body());
     assert_eq!(answer.header(HeaderName::SessionExpires), None);
     world.expect_silence(trunk());
+}
+
+#[test]
+fn suite_s8_a_prack_whose_offer_cannot_be_taken_is_answered_and_the_invite_refused() {
+    let no_codec = BROWSER_OFFER.replace("SAVPF 111 63 9 0 8 13 110 126", "SAVPF 63 13");
+    for offer in [no_codec.as_str(), "v=1\r\n"] {
+        let mut world = World::new();
+        let browser = register_at_carrier(&mut world, "alice");
+        let mut invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
+        invite.push(HeaderName::Require, "100rel");
+        world.receive(browser, &invite);
+        world.expect_status(browser, 100);
+        let onward = world.expect_request(trunk(), &Method::Invite);
+        let early = answer_to(&onward, 183, "bob1", Some(CARRIER_ANSWER));
+        world.receive(trunk(), &early);
+        let early = world.expect_status(browser, 183);
+        // The 200 that waits for the PRACK is not passed on any more.
+        let accepted = answer_to(&onward, 200, "bob1", Some(CARRIER_ANSWER));
+        world.receive(trunk(), &accepted);
+        world.expect_request(trunk(), &Method::Ack);
+        let mut prack = prack(&invite, &early, 1);
+        prack.set_body("application/sdp", Bytes::from(offer.to_owned()));
+        world.receive(browser, &prack);
+        assert!(world.expect_status(browser, 200).body().is_empty());
+        world.expect_status(browser, 488);
+        world.expect_request(trunk(), &Method::Bye);
+    }
 }

@@ -45,6 +45,15 @@ export function diagnose(signs) {
 const isKeyed = ({ dtls, wasHeard }) => wasHeard || dtls === 'connected';
 
 function brokenWay({ onLine, socketOpen, hasCandidates, wasConnected, target }) {
+  // Such a machine counts as offline, and speaks to a gateway of its own all the same.
+  if (socketOpen && !hasCandidates && !wasConnected) {
+    return {
+      kind: 'no-interface',
+      title: 'No sound',
+      text: 'This browser found no network interface for media. It uses none but real ones: '
+        + 'connect this machine to a network, even for a demo on itself.',
+    };
+  }
   if (!onLine) {
     return {
       kind: 'offline',
@@ -65,14 +74,6 @@ function brokenWay({ onLine, socketOpen, hasCandidates, wasConnected, target }) 
       title: 'Sound interrupted',
       text: 'The media connection broke off, though the gateway still answers. The network may '
         + 'have changed, or a firewall stopped it.',
-    };
-  }
-  if (!hasCandidates) {
-    return {
-      kind: 'no-interface',
-      title: 'No sound',
-      text: 'This browser found no network interface for media. It uses none but real ones: '
-        + 'connect this machine to a network, even for a demo on itself.',
     };
   }
   const where = target ? `UDP to ${target}` : 'UDP to the gateway';

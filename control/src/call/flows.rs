@@ -36,7 +36,7 @@ pub(super) fn joint_policy(context: &Context, from: &Leg, to: &Leg) -> CodecPoli
 }
 
 pub(super) fn remote_fragment(offer: &RemoteDescription) -> Option<IceFragment> {
-    let ice = offer.audio()?.ice.as_ref()?;
+    let ice = offer.leading()?.ice.as_ref()?;
     IceFragment::new(&ice.fragment).ok()
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn connect_remote(context: &mut Context, leg: &Leg) {
     let Some(remote) = &leg.remote else { return };
     match leg.side.profile() {
         LegProfile::WebRtc => {
-            let texts = remote.audio().map(|media| media.fingerprints.as_slice());
+            let texts = remote.leading().map(|media| media.fingerprints.as_slice());
             let fingerprints = texts
                 .unwrap_or_default()
                 .iter()

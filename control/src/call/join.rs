@@ -80,7 +80,7 @@ pub(super) fn rejoin(context: &mut Context, call: &mut Call) {
 
 /// The browser's ICE user fragment, from its answer to our offer.
 pub(super) fn learn_ice(context: &mut Context, leg: &mut Leg, remote: &sdp::RemoteDescription) {
-    let fragment = remote.audio().and_then(|media| media.ice.as_ref());
+    let fragment = remote.leading().and_then(|media| media.ice.as_ref());
     let fragment = fragment.and_then(|ice| IceFragment::new(&ice.fragment).ok());
     let Some(known) = leg.audio.ice.clone() else {
         return;
@@ -195,9 +195,9 @@ const fn medium(kind: MediaKind) -> Option<Media> {
     }
 }
 
-/// The log names the audio codec.
+/// The log names the audio codec, or that of the video where there is nothing else.
 pub(crate) fn note_codec(codec: &mut Option<String>, route: &MediaRoute) {
-    if route.kind == MediaKind::Audio {
+    if route.kind == MediaKind::Audio || codec.is_none() {
         *codec = Some(format!("{}/{}", route.codec, route.clock_hz));
     }
 }

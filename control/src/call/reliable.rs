@@ -168,6 +168,7 @@ impl Calls {
             self.send_provisional(context, now, id, next);
         }
         let call = self.calls.get_mut(&id);
+        let call = call.filter(|call| call.state == State::Calling);
         if call.is_some_and(|call| std::mem::take(&mut call.reliable.accept_waits)) {
             self.answer_caller(context, now, id);
         }

@@ -55,6 +55,10 @@ impl Calls {
         if (description.is_some() || method == Method::Invite)
             && let Some(status) = too_early(call, party, &method, is_busy)
         {
+            if method == Method::Prack {
+                let text = "an offer in a PRACK before the first answer";
+                return self.refuse_prack(context, now, id, &request, text);
+            }
             return refuse_for_now(context, now, &request, status);
         }
         let Some(description) = description else {
@@ -63,7 +67,7 @@ impl Calls {
         let Some(leg) = call.leg(party) else { return };
         let offer = match read_offer(context, leg.side, &description) {
             Ok(offer) => offer,
-            Err(refusal) => return context.refuse_offer(now, &request, &refusal),
+            Err(refusal) => return self.refuse_reoffer(context, now, id, &request, &refusal),
         };
         if call.state == State::Talking && self.open_video(context, id, party, &offer) {
             // It is looked at again once the flows are there.
@@ -116,8 +120,44 @@ impl Calls {
             Ok(Handling::PassOn(plan)) => {
                 self.offer_on(context, now, id, party, Some(request), offer, plan);
             }
-            Err(refusal) => context.refuse_offer(now, &request, &refusal),
+            Err(refusal) => self.refuse_reoffer(context, now, id, &request, &refusal),
         }
+    }
+
+    /// An offer cannot be taken.
+    fn refuse_reoffer(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        request: &Incoming,
+        refusal: &Refusal,
+    ) {
+        if request.method() == Method::Prack {
+            self.refuse_prack(context, now, id, request, &refusal.text);
+        } else {
+            context.refuse_offer(now, request, refusal);
+        }
+    }
+
+    /// A PRACK that matches must be answered with 2xx (RFC 3262 section 3): its offer is refused by
+    /// the final answer to the INVITE.
+    fn refuse_prack(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        prack: &Incoming,
+        text: &str,
+    ) {
+        let response = context.response(&prack.message, 200);
+        context.respond(now, prack.transaction, response);
+        self.end(
+            context,
+            now,
+            id,
+            Cause::of(488, format!("offer in a PRACK: {text}")),
+        );
     }
 
     /// Answers an offer here.
@@ -429,7 +469,7 @@ fn restart_ice(context: &mut Context, leg: &mut Leg) {
     let theirs = leg
         .remote
         .as_ref()
-        .and_then(|remote| remote.audio()?.ice.as_ref());
+        .and_then(|remote| remote.leading()?.ice.as_ref());
     let fragment = theirs.and_then(|ice| dataplane::link::IceFragment::new(&ice.fragment).ok());
     let Some(ice) = fresh_ice(fragment, &mut context.random) else {
         return;

@@ -78,7 +78,7 @@ fn offer_to(context: &Context, call: &Call, to: Party) -> Option<NextOffer> {
     let (met, agreed) = (leg.sdp.agreed(mine), other.sdp.agreed(theirs));
     let policy = policy_and_agreed(joint_policy(context, other, leg), &met);
     let mut bases = vec![other.sdp.freed(agreed.clone())];
-    if !sdp::share_audio(&met, &agreed) {
+    if !sdp::share_medium(&met, &agreed) {
         bases.push(other.sdp.able(theirs));
     }
     for mut offer in bases {
@@ -127,17 +127,33 @@ fn is_useless(call: &Call) -> bool {
     if waits || call.is_gone(Party::Caller) || call.is_gone(Party::Callee) {
         return false;
     }
-    let is_mute = !sdp::share_audio(&caller.sdp.agreed(one), &callee.sdp.agreed(other));
+    let is_mute = !sdp::share_medium(&caller.sdp.agreed(one), &callee.sdp.agreed(other));
     is_mute || (call.is_joined && is_deaf(caller, callee))
 }
 
 /// Does one of the two not hear the other, though both want that?
 fn is_deaf(one: &Leg, other: &Leg) -> bool {
-    let said = |leg: &Leg| leg.remote.as_ref()?.audio().map(|audio| audio.direction);
+    let has_audio = |leg: &Leg| {
+        leg.remote
+            .as_ref()
+            .and_then(|remote| remote.audio())
+            .is_some()
+    };
+    let kind = if has_audio(one) || has_audio(other) {
+        MediaKind::Audio
+    } else {
+        MediaKind::Video
+    };
+    let said = |leg: &Leg| {
+        leg.remote
+            .as_ref()?
+            .of_kind(kind)
+            .map(|media| media.direction)
+    };
     let Some((first, second)) = said(one).zip(said(other)) else {
         return true;
     };
-    let wish = |leg: &Leg| leg.sdp.wish(MediaKind::Audio);
+    let wish = |leg: &Leg| leg.sdp.wish(kind);
     let is_lost = |(from, to): (&Leg, &Leg), says: Direction, hears: Direction| {
         wish(from).sends() && wish(to).receives() && !(says.sends() && hears.receives())
     };

@@ -188,9 +188,14 @@ pub fn is_same_offer(one: &OfferPlan, other: &OfferPlan) -> bool {
     one.media.len() == other.media.len() && one.media.iter().zip(&other.media).all(is_same)
 }
 
-/// Whether two peers have an audio format in common, telephone-event aside.
-pub fn share_audio(one: &RemoteDescription, other: &RemoteDescription) -> bool {
-    let (Some(one), Some(other)) = (one.audio(), other.audio()) else {
+/// Whether two peers have an audio format in common, telephone-event aside; without audio on either
+/// side, a video format.
+pub fn share_medium(one: &RemoteDescription, other: &RemoteDescription) -> bool {
+    let (one, other) = match (one.audio(), other.audio()) {
+        (None, None) => (one.video(), other.video()),
+        audio => audio,
+    };
+    let (Some(one), Some(other)) = (one, other) else {
         return false;
     };
     let mut real = one

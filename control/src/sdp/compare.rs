@@ -42,7 +42,7 @@ pub fn compare(old: &RemoteDescription, new: &RemoteDescription) -> Change {
 /// section 5.1): it names none of the certificates, or another `a=tls-id`. A fingerprint more, or
 /// in another order, is of the same association.
 pub fn is_new_association(old: &RemoteDescription, new: &RemoteDescription) -> bool {
-    let (Some(old), Some(new)) = (old.audio(), new.audio()) else {
+    let (Some(old), Some(new)) = (old.leading(), new.leading()) else {
         return false;
     };
     let ids = old.tls_id.as_ref().zip(new.tls_id.as_ref());

@@ -309,6 +309,12 @@ impl RemoteDescription {
             .find(|media| media.usable && media.kind == MediaKind::Video)
     }
 
+    /// The first usable m-line, of audio where there is any: it leads the transport of a browser,
+    /// whose m-lines are bundled.
+    pub fn leading(&self) -> Option<&RemoteMedia> {
+        self.audio().or_else(|| self.video())
+    }
+
     /// The first usable m-line of this kind.
     pub fn of_kind(&self, kind: MediaKind) -> Option<&RemoteMedia> {
         self.place_of(kind).map(|(_, media)| media)

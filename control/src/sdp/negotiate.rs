@@ -39,7 +39,7 @@ pub struct PlannedMedia {
 pub struct OfferPlan {
     /// The leg the offer is for.
     pub target: LegProfile,
-    /// In the source's order; always with exactly one audio m-line.
+    /// In the source's order: audio, audio and video, or video alone.
     pub media: Vec<PlannedMedia>,
 }
 
@@ -87,33 +87,26 @@ impl AnswerPlan {
 /// on. Payload type numbers stay, unless two m-lines use the same number for different codecs.
 /// One telephone-event per remaining clock rate (RFC 4733 section 2.1), and that of 8000 Hz.
 ///
+/// An offer without audio may go on with video alone, where the policy has video.
+///
 /// # Errors
-/// 488 when there is no usable audio m-line (Warning 304) or no audio codec in common (305).
+/// 488 when there is no usable m-line (Warning 304) or no audio codec in common (305).
 pub fn plan_offer(
     offer: &RemoteDescription,
     target: LegProfile,
     policy: &CodecPolicy,
 ) -> Result<OfferPlan, Refusal> {
-    let (audio_index, codecs) = choose_audio(offer, policy)?;
-    let mut media = vec![PlannedMedia {
-        source_index: audio_index,
-        kind: MediaKind::Audio,
-        codecs: planned(&codecs, target),
-        direction: offer
-            .media
-            .get(audio_index)
-            .map_or_else(Direction::default, |m| m.direction),
-        ptime: Some(policy.ptime),
-    }];
-    if let Some((source_index, source, codecs)) = choose_video(offer, audio_index, policy) {
-        media.push(PlannedMedia {
+    let chosen = choose_media(offer, policy)?;
+    let mut media: Vec<PlannedMedia> = chosen
+        .into_iter()
+        .map(|(source_index, source, codecs)| PlannedMedia {
             source_index,
-            kind: MediaKind::Video,
+            kind: source.kind,
             codecs: planned(&codecs, target),
             direction: source.direction,
-            ptime: None,
-        });
-    }
+            ptime: (source.kind == MediaKind::Audio).then_some(policy.ptime),
+        })
+        .collect();
     media.sort_by_key(|planned| planned.source_index);
     let mut plan = OfferPlan { target, media };
     make_payload_types_unique(&mut plan);
@@ -123,17 +116,20 @@ pub fn plan_offer(
 /// Maps the target's `answer` back to the m-lines and payload types of `source_offer`.
 ///
 /// # Errors
-/// 488 when the target rejected the audio (Warning 304) or chose nothing of what was planned (305).
+/// 488 when the target rejected the audio, or the video where there is nothing else (Warning 304),
+/// or chose nothing of what was planned (305).
 pub fn plan_answer(
     source_offer: &RemoteDescription,
     plan: &OfferPlan,
     answer: &RemoteDescription,
 ) -> Result<AnswerPlan, Refusal> {
     let mut media = vec![AnsweredMedia::Rejected; source_offer.media.len()];
+    let is_alone = plan.media.len() == 1;
     for planned in &plan.media {
-        let accepted = accept_answered(source_offer, planned, answer);
+        let accepted = accept_answered(source_offer, (planned, is_alone), answer);
         let accepted = match planned.kind {
             MediaKind::Audio => Some(accepted?),
+            MediaKind::Video | MediaKind::Other if is_alone => Some(accepted?),
             MediaKind::Video | MediaKind::Other => accepted.ok(),
         };
         if let (Some(slot), Some(accepted)) = (media.get_mut(planned.source_index), accepted) {
@@ -152,23 +148,20 @@ pub fn plan_local_answer(
     offer: &RemoteDescription,
     policy: &CodecPolicy,
 ) -> Result<AnswerPlan, Refusal> {
-    let (audio_index, audio_codecs) = choose_audio(offer, policy)?;
     let mut media = vec![AnsweredMedia::Rejected; offer.media.len()];
-    if let (Some(slot), Some(source)) = (media.get_mut(audio_index), offer.media.get(audio_index)) {
-        *slot = AnsweredMedia::Accepted(AcceptedMedia {
-            codecs: one_with_telephone_event(&audio_codecs),
-            direction: source.direction.reversed(),
-            ptime: Some(policy.ptime),
-        });
-    }
-    if let Some((index, source, codecs)) = choose_video(offer, audio_index, policy)
-        && let Some(slot) = media.get_mut(index)
-    {
-        *slot = AnsweredMedia::Accepted(AcceptedMedia {
-            codecs: codecs.into_iter().take(1).collect(),
-            direction: source.direction.reversed(),
-            ptime: None,
-        });
+    for (index, source, codecs) in choose_media(offer, policy)? {
+        let is_audio = source.kind == MediaKind::Audio;
+        if let Some(slot) = media.get_mut(index) {
+            *slot = AnsweredMedia::Accepted(AcceptedMedia {
+                codecs: if is_audio {
+                    one_with_telephone_event(&codecs)
+                } else {
+                    codecs.into_iter().take(1).collect()
+                },
+                direction: source.direction.reversed(),
+                ptime: is_audio.then_some(policy.ptime),
+            });
+        }
     }
     Ok(AnswerPlan { media })
 }
@@ -205,13 +198,17 @@ fn planned_for<'a>(planned: &'a PlannedMedia, answered: &Codec) -> Option<&'a Pl
 
 fn accept_answered(
     source_offer: &RemoteDescription,
-    planned: &PlannedMedia,
+    (planned, is_alone): (&PlannedMedia, bool),
     answer: &RemoteDescription,
 ) -> Result<AcceptedMedia, Refusal> {
+    let rejected = match planned.kind {
+        MediaKind::Audio => "the other side rejected the audio",
+        MediaKind::Video | MediaKind::Other => "the other side rejected the video",
+    };
     let answered = answered_index(answer, planned.kind)
         .and_then(|index| answer.media.get(index))
-        .ok_or_else(|| Refusal::new(488, 304, "the other side rejected the audio"))?;
-    if planned.kind == MediaKind::Video && !shares_transport(answer, answered) {
+        .ok_or_else(|| Refusal::new(488, 304, rejected))?;
+    if planned.kind == MediaKind::Video && !is_alone && !shares_transport(answer, answered) {
         return Err(Refusal::new(488, 304, "video outside of the BUNDLE group"));
     }
     let mut codecs = common_formats(planned, &answered.codecs);
@@ -323,11 +320,37 @@ fn one_with_telephone_event(codecs: &[Codec]) -> Vec<Codec> {
     std::iter::once(first).chain(event.cloned()).collect()
 }
 
-/// The first usable audio m-line with a codec that the policy allows.
-fn choose_audio(
-    offer: &RemoteDescription,
+/// An m-line of an offer, its index, and the codecs of it that a policy allows.
+type Chosen<'a> = (usize, &'a RemoteMedia, Vec<Codec>);
+
+/// The audio and the video of an offer that go on: video alone only if there is no audio.
+fn choose_media<'a>(
+    offer: &'a RemoteDescription,
     policy: &CodecPolicy,
-) -> Result<(usize, Vec<Codec>), Refusal> {
+) -> Result<Vec<Chosen<'a>>, Refusal> {
+    let audio = choose_audio(offer, policy);
+    if let Err(refusal) = &audio
+        && refusal.warning_code != NO_SUCH_MEDIUM
+    {
+        return Err(refusal.clone());
+    }
+    let line = audio.as_ref().ok().map(|(_, media, _)| *media);
+    let video = choose_video(offer, line, policy);
+    match (audio, video) {
+        (Ok(audio), video) => Ok(std::iter::once(audio).chain(video).collect()),
+        (Err(_), Some(video)) => Ok(vec![video]),
+        (Err(refusal), None) => Err(refusal),
+    }
+}
+
+/// The Warning code of RFC 3261 section 20.43 for a media type that is not available.
+const NO_SUCH_MEDIUM: u16 = 304;
+
+/// The first usable audio m-line with a codec that the policy allows.
+fn choose_audio<'a>(
+    offer: &'a RemoteDescription,
+    policy: &CodecPolicy,
+) -> Result<Chosen<'a>, Refusal> {
     let mut heard = false;
     for (index, media) in offer.media.iter().enumerate() {
         if !media.usable || media.kind != MediaKind::Audio {
@@ -336,27 +359,27 @@ fn choose_audio(
         heard = true;
         let codecs = allowed_audio(media, policy);
         if !codecs.is_empty() {
-            return Ok((index, codecs));
+            return Ok((index, media, codecs));
         }
     }
     if heard {
         Err(Refusal::new(488, 305, "no audio codec in common"))
     } else {
-        Err(Refusal::new(488, 304, "no usable audio m-line"))
+        Err(Refusal::new(488, NO_SUCH_MEDIUM, "no usable audio m-line"))
     }
 }
 
 fn choose_video<'a>(
     offer: &'a RemoteDescription,
-    audio_index: usize,
+    audio: Option<&RemoteMedia>,
     policy: &CodecPolicy,
-) -> Option<(usize, &'a RemoteMedia, Vec<Codec>)> {
-    let audio = offer.media.get(audio_index)?;
+) -> Option<Chosen<'a>> {
     offer.media.iter().enumerate().find_map(|(index, media)| {
         let fits = media.usable
             && media.kind == MediaKind::Video
-            && shares_transport(offer, media)
-            && shares_transport(offer, audio);
+            && audio.is_none_or(|audio| {
+                shares_transport(offer, media) && shares_transport(offer, audio)
+            });
         let codecs = fits
             .then(|| allowed_video(media, policy))
             .filter(|list| !list.is_empty())?;

@@ -4,6 +4,8 @@ import { Inviter, Registerer, RegistererState, SessionState, UserAgent } from 's
 
 let agent = null;
 let session = null;
+/** The second call, to whom an attended transfer leads. */
+let consulted = null;
 
 const AUDIO = { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } } };
 
@@ -70,18 +72,34 @@ globalThis.sipjs = {
    * Transfers the other side to an address; resolves with the status lines that it is told of, the
    * last of which is final.
    */
-  refer: (destination) =>
-    new Promise((resolve, reject) => {
-      const told = [];
-      const onNotify = async (notification) => {
-        await notification.accept();
-        told.push(notification.request.body.split('\r\n')[0]);
-        if (!/^SIP\/2\.0 1/.test(told.at(-1))) resolve(told);
-      };
-      const onReject = ({ message }) => reject(new Error(`REFER: ${message.statusCode}`));
-      const target = UserAgent.makeURI(destination);
-      session.refer(target, { onNotify, requestDelegate: { onReject } }).catch(reject);
-    }),
+  refer: (destination) => refer(UserAgent.makeURI(destination)),
+
+  /** Calls somebody else beside the first call; resolves once that is answered. */
+  async consult(destination) {
+    consulted = new Inviter(agent, UserAgent.makeURI(destination), AUDIO);
+    const established = new Promise((resolve) => {
+      consulted.stateChange.addListener((state) => {
+        if (state === SessionState.Established) resolve();
+      });
+    });
+    await consulted.invite();
+    await established;
+  },
+
+  /** Transfers the other side of the first call to that of the second (RFC 5589 section 7). */
+  referToConsulted: () => refer(consulted),
 
   bye: () => session.bye(),
 };
+
+const refer = (target) =>
+  new Promise((resolve, reject) => {
+    const told = [];
+    const onNotify = async (notification) => {
+      await notification.accept();
+      told.push(notification.request.body.split('\r\n')[0]);
+      if (!/^SIP\/2\.0 1/.test(told.at(-1))) resolve(told);
+    };
+    const onReject = ({ message }) => reject(new Error(`REFER: ${message.statusCode}`));
+    session.refer(target, { onNotify, requestDelegate: { onReject } }).catch(reject);
+  });
