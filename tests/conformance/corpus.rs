@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::targets;
 
 /// Runs a target over its inputs; a failure names the file.
-fn replay(target: &str, run: fn(&[u8])) {
+pub(crate) fn replay(target: &str, run: fn(&[u8])) {
     struct NameOnPanic(String);
     impl Drop for NameOnPanic {
         #[expect(clippy::print_stderr, reason = "part of the message of a failed test")]

@@ -1,5 +1,6 @@
 //! What the fuzz targets do with an input. The conformance tests do the same with the corpus.
 
+pub mod dtls;
 pub mod sip;
 pub mod websocket;
 
