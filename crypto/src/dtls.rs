@@ -13,6 +13,7 @@
 
 mod certificate;
 mod fingerprint;
+mod guard;
 mod session;
 
 use std::fmt;
@@ -59,6 +60,8 @@ pub enum DtlsError {
     /// [`DTLS_HANDSHAKE_BYTES_MAX`](crate::limits::DTLS_HANDSHAKE_BYTES_MAX) before its certificate
     /// was whole, or in more pieces than are kept.
     FlightTooLong,
+    /// The peer sent this alert (RFC 5246 section 7.2) in the clear, and nothing more.
+    Alert(u8),
     /// The handshake failed.
     Handshake(String),
     /// The library panicked, with this message. A fault of ours or of the library, never of the
@@ -84,6 +87,15 @@ impl fmt::Display for DtlsError {
             ),
             Self::FlightTooLong => f.write_str(
                 "the peer's certificate, or what it sent before it, is longer than is taken",
+            ),
+            Self::Alert(description @ (40 | 42 | 43)) => write!(
+                f,
+                "the peer ended the DTLS handshake with alert {description}: its certificate must \
+                 be ECDSA P-256 or P-384 (not RSA)"
+            ),
+            Self::Alert(description) => write!(
+                f,
+                "the peer ended the DTLS handshake with alert {description}"
             ),
             Self::Handshake(why) => write!(f, "DTLS handshake failed: {why}"),
             Self::Panicked(why) => write!(f, "the DTLS library panicked: {why}"),

@@ -71,6 +71,21 @@ pub const DTLS_CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 /// be longer than that.
 pub const DTLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 
+/// Largest handshake message in the clear, in bytes: with its head it fits a record (RFC 6347 section
+/// 4.1). The largest is a chain of certificates in DTLS 1.2.
+pub const DTLS_MESSAGE_BYTES_MAX: usize = (1 << 14) - 12;
+
+/// Handshake messages in fragments that are put together at a time. A peer sends two or three such
+/// messages; what others send in its place may take the rest.
+pub const DTLS_ASSEMBLIES_MAX: usize = 6;
+
+/// Times that a handshake begins anew because of another ClientHello before any was answered.
+pub const DTLS_RESTARTS_MAX: u8 = 8;
+
+/// How long a handshake may go on after an alert in the clear, or a certificate that is said to be too
+/// long: it may be somebody else's. The peer's own next message ends the doubt.
+pub const DTLS_BELIEVED_AFTER: Duration = Duration::from_secs(3);
+
 /// Datagrams of one flight that are kept until it is whole, and that one of ours may have: enough for
 /// [`DTLS_CERTIFICATE_BYTES_MAX`] on a path that takes 512 bytes at a time.
 pub const DTLS_PIECES_MAX: usize = 40;

@@ -19,12 +19,13 @@ use dimpl::{Config, Dtls, Output};
 
 use super::certificate::Certificate;
 use super::fingerprint::Fingerprint;
+use super::guard::{Guard, HANDSHAKE, Passage};
 use super::{DtlsError, DtlsOutput, DtlsVersions};
 use crate::keys::{MasterKey, SrtpKeys, SrtpProfile};
 use crate::limits::{
-    DTLS_CERTIFICATE_BYTES_MAX, DTLS_DATAGRAM_BYTES_MAX, DTLS_FIRST_RETRANSMIT,
-    DTLS_HANDSHAKE_BYTES_MAX, DTLS_HANDSHAKE_TIMEOUT, DTLS_PIECES_MAX, DTLS_RETRANSMITS_MAX,
-    FINGERPRINTS_MAX,
+    DTLS_BELIEVED_AFTER, DTLS_CERTIFICATE_BYTES_MAX, DTLS_DATAGRAM_BYTES_MAX,
+    DTLS_FIRST_RETRANSMIT, DTLS_HANDSHAKE_BYTES_MAX, DTLS_HANDSHAKE_TIMEOUT, DTLS_PIECES_MAX,
+    DTLS_RETRANSMITS_MAX, FINGERPRINTS_MAX,
 };
 
 /// dimpl says "never" with an instant years away.
@@ -38,6 +39,12 @@ pub(super) enum Role {
 
 pub(super) struct Session {
     role: Role,
+    versions: DtlsVersions,
+    own: Certificate,
+    /// None once the handshake is complete: then the library knows what is authentic.
+    guard: Option<Guard>,
+    /// Why the handshake may not go on, if that was the peer itself, and when it is believed.
+    doubt: Option<(DtlsError, Instant)>,
     /// None once the session has failed.
     dtls: Option<Box<Dtls>>,
     /// Waits for the first message of the server.
@@ -65,20 +72,13 @@ impl Session {
         versions: DtlsVersions,
         now: Instant,
     ) -> Result<Self, DtlsError> {
-        let (config, pair) = (config()?, certificate.pair());
-        let dtls = unless_panicked(|| {
-            let mut dtls = Box::new(match versions {
-                DtlsVersions::Only12 => Dtls::new_12(config, pair, now),
-                DtlsVersions::Only13 => Dtls::new_13(config, pair, now),
-                DtlsVersions::Both => Dtls::new_auto(config, pair, now),
-            });
-            if role == Role::Client {
-                dtls.set_active(true);
-            }
-            dtls
-        })?;
+        let dtls = make(certificate, role, versions, now)?;
         let mut session = Self {
             role,
+            versions,
+            own: certificate.clone(),
+            guard: Some(Guard::new(role)),
+            doubt: None,
             dtls: Some(dtls),
             client_waits: role == Role::Client,
             expected: Vec::new(),
@@ -113,9 +113,45 @@ impl Session {
         self.advance(now)?;
         // A client that offers both versions takes the first datagram for the server's choice and
         // would fail on anything else: let through only what can be a handshake record.
-        if self.client_waits && datagram.first() != Some(&HANDSHAKE_RECORD) {
+        if self.client_waits && datagram.first() != Some(&HANDSHAKE) {
+            // It may be an alert of that server, all the same.
+            if let Some(passage) = self.guard.as_mut().map(|guard| guard.inspect(datagram)) {
+                self.look_at(now, &passage);
+            }
             return Ok(());
         }
+        let Some(guard) = &mut self.guard else {
+            return self.take(now, datagram);
+        };
+        let passage = guard.inspect(datagram);
+        if passage.begins_anew {
+            self.dtls = Some(make(&self.own, self.role, self.versions, now)?);
+            self.advance(now)?;
+        }
+        let answer = match &self.doubt {
+            Some((DtlsError::CertificateTooLarge(_), _)) => passage.has_certificate,
+            Some(_) | None => passage.has_message,
+        };
+        if answer {
+            self.doubt = None;
+        }
+        self.look_at(now, &passage);
+        match passage.bytes.is_empty() {
+            true => Ok(()),
+            false => self.take(now, &passage.bytes),
+        }
+    }
+
+    /// Remembers what was kept back of a datagram.
+    fn look_at(&mut self, now: Instant, passage: &Passage) {
+        let alert = passage.alert.map(DtlsError::Alert);
+        let too_long = passage.too_long.map(DtlsError::CertificateTooLarge);
+        if let Some(why) = alert.or(too_long) {
+            self.doubt.get_or_insert((why, now + DTLS_BELIEVED_AFTER));
+        }
+    }
+
+    fn take(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError> {
         self.client_waits = false;
         if self.certificate.is_none() {
             self.received = self.received.saturating_add(datagram.len());
@@ -141,10 +177,14 @@ impl Session {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.timeout
+        let believed = self.doubt.as_ref().map(|(_, at)| *at);
+        [self.timeout, believed].into_iter().flatten().min()
     }
 
     fn advance(&mut self, now: Instant) -> Result<(), DtlsError> {
+        if let Some((why, _)) = self.doubt.take_if(|(_, at)| *at <= now) {
+            return self.fail(why);
+        }
         let result = self.ask(|dtls| dtls.handle_timeout(now))?;
         self.conclude(now, result)
     }
@@ -157,7 +197,10 @@ impl Session {
     ) -> Result<(), DtlsError> {
         match result {
             Ok(()) => self.drain(now),
-            Err(dimpl::Error::Timeout(_)) => self.fail(DtlsError::Timeout),
+            Err(dimpl::Error::Timeout(_)) => {
+                let why = self.doubt.take().map(|(why, _)| why);
+                self.fail(why.unwrap_or(DtlsError::Timeout))
+            }
             Err(dimpl::Error::ReceiveQueueFull) => self.fail(DtlsError::FlightTooLong),
             Err(error) => {
                 let reason = DtlsError::Handshake(error.to_string());
@@ -192,6 +235,9 @@ impl Session {
             };
             match self.ask(|dtls| dtls.poll_output(buffer))? {
                 Output::Packet(packet) => {
+                    if let Some(guard) = &mut self.guard {
+                        guard.sent(packet);
+                    }
                     self.outputs
                         .push_back(DtlsOutput::Datagram(packet.to_vec()));
                 }
@@ -222,7 +268,11 @@ impl Session {
                     self.release_keys()?;
                 }
                 Output::CloseNotify => self.outputs.push_back(DtlsOutput::Closed),
-                Output::Connected => self.connected = true,
+                Output::Connected => {
+                    self.connected = true;
+                    self.guard = None;
+                    self.doubt = None;
+                }
                 // Nothing is sent over the association itself: data channels are not negotiated.
                 Output::ApplicationData(_) => {}
                 // The enumeration is open; what it may gain is no business of a media gateway.
@@ -260,6 +310,8 @@ impl Session {
 
     fn end(&mut self) {
         self.discard();
+        self.guard = None;
+        self.doubt = None;
         self.keys = None;
         self.timeout = None;
         self.outputs
@@ -301,9 +353,26 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Content type of a handshake record (RFC 6347 section 4.1); the first flight of a server is made
-/// of these.
-const HANDSHAKE_RECORD: u8 = 22;
+/// The state of the library for one association.
+fn make(
+    certificate: &Certificate,
+    role: Role,
+    versions: DtlsVersions,
+    now: Instant,
+) -> Result<Box<Dtls>, DtlsError> {
+    let (config, pair) = (config()?, certificate.pair());
+    unless_panicked(|| {
+        let mut dtls = Box::new(match versions {
+            DtlsVersions::Only12 => Dtls::new_12(config, pair, now),
+            DtlsVersions::Only13 => Dtls::new_13(config, pair, now),
+            DtlsVersions::Both => Dtls::new_auto(config, pair, now),
+        });
+        if role == Role::Client {
+            dtls.set_active(true);
+        }
+        dtls
+    })
+}
 
 /// client key, server key, client salt, server salt (RFC 5764 section 4.2).
 fn split_material(material: &[u8], profile: dimpl::SrtpProfile, role: Role) -> Option<SrtpKeys> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod certificates;
+mod guard;
 
 use super::*;
 use crate::srtp::{SrtpReceiver, SrtpSender};
