@@ -36,12 +36,13 @@ use crate::call::Calls;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::edge::token::{FlowTokens, derived_key};
+use crate::health::{Health, Part};
 use crate::limits::{CONNECTIONS_MAX, STOP_WITHIN, STREAMS_MAX};
 use crate::lines::Lines;
 use crate::media::plan::{MediaPlanner, WorkerAddresses};
-use crate::sip::Message;
 use crate::sip::message::is_keep_alive;
 use crate::sip::transaction::{ClientTransactionId, TimerConfig, TransactionCounts, Transactions};
+use crate::sip::{Message, Method};
 use crate::token::Tokens;
 use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
@@ -150,6 +151,7 @@ impl Engine {
             tokens,
             started: now,
             started_unix_s: unix_s,
+            health: Health::default(),
             stopping: false,
             goodbyes: Vec::new(),
         };
@@ -218,6 +220,7 @@ impl Engine {
             Input::Resolved { question, answer } => self.resolved(now, &question, answer),
             Input::Media(event) => self.calls.media_event(&mut self.context, now, event),
             Input::Handshake(event) => self.calls.handshake_event(&mut self.context, now, event),
+            Input::Part { part, is_there } => self.part(part, is_there),
             Input::Stop => {
                 self.context.stopping = true;
                 self.stop_by.get_or_insert(now + STOP_WITHIN);
@@ -226,6 +229,26 @@ impl Engine {
             }
         }
         self.drain_events(now);
+    }
+
+    /// Why a new request of this method is not taken now.
+    fn unready(&self, method: &Method) -> Option<String> {
+        if self.context.stopping {
+            return Some("the gateway stops".to_owned());
+        }
+        let missing = self.context.health.missing();
+        let missing = missing.filter(|_| *method == Method::Invite);
+        missing.map(|part| format!("{part} is missing"))
+    }
+
+    fn part(&mut self, part: Part, is_there: bool) {
+        if !is_there {
+            return self.context.health.lost(part);
+        }
+        self.context.health.is_back(part);
+        if part == Part::Handshakes {
+            self.calls.handshakes_restarted(&mut self.context);
+        }
     }
 
     /// Lets every timer fire that is due.
@@ -311,7 +334,7 @@ impl Engine {
     /// True while new calls are taken.
     #[must_use]
     pub fn is_accepting(&self) -> bool {
-        !self.context.stopping
+        !self.context.stopping && self.context.health.missing().is_none()
     }
 
     /// Calls at this moment, those that are ending included.

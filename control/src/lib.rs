@@ -30,6 +30,7 @@ pub mod config;
 pub mod edge;
 pub mod engine;
 pub mod explain;
+pub mod health;
 mod hex;
 pub mod limits;
 pub mod lines;

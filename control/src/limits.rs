@@ -80,6 +80,12 @@ pub const MEDIA_KEYED_WITHIN: Duration = Duration::from_secs(30);
 pub const MEDIA_HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// Time that workers have to report a call's totals at its end.
 pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Time until a part of the process that has ended by itself is started again; doubled each time.
+pub const RESTART_AFTER: Duration = Duration::from_millis(100);
+/// Longest such time.
+pub const RESTART_AFTER_MAX: Duration = Duration::from_secs(5);
+/// A part that has run this long is well again: the next time counts as the first.
+pub const RESTARTED_WELL_AFTER: Duration = Duration::from_secs(60);
 /// Time that peers have to answer our BYEs when the process stops.
 pub const STOP_WITHIN: Duration = Duration::from_secs(3);
 

@@ -24,6 +24,7 @@ mod brain;
 mod clock;
 mod dns;
 mod drive;
+mod fault;
 mod greeting;
 mod handshakes;
 mod http;
@@ -35,6 +36,7 @@ mod signals;
 mod source;
 mod stream;
 mod streams;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -19,4 +19,6 @@ pub mod link;
 pub mod wire;
 mod worker;
 
+#[cfg(debug_assertions)]
+pub use worker::PANIC_ASKED;
 pub use worker::{Dataplane, StartError, StartWarning, start};

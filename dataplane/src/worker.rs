@@ -27,6 +27,10 @@ use crate::limits::{
 };
 use crate::link::{Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd};
 
+/// Makes the next turn of one worker panic: how tests see what becomes of its calls.
+#[cfg(debug_assertions)]
+pub static PANIC_ASKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 struct Worker {
     engine: Engine,
     io: Backend,
@@ -75,6 +79,11 @@ impl Worker {
         let mut wait = Some(Duration::ZERO);
         loop {
             self.io.turn(wait)?;
+            #[cfg(debug_assertions)]
+            assert!(
+                !PANIC_ASKED.swap(false, std::sync::atomic::Ordering::SeqCst),
+                "a panic in a worker was asked for"
+            );
             self.end.awake();
             let now = clock();
             self.handle_packets(now);

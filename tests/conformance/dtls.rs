@@ -1,7 +1,8 @@
 //! The DTLS fuzz target on random inputs: a minute in every run of the tests, and for as long as is
 //! asked with `make fuzz-dtls`.
 //!
-//! A finding names its seed; `RINGWAY_SEED=… RINGWAY_EXECUTIONS=1 make fuzz-dtls` runs it again.
+//! A finding names its seed; `RINGWAY_SEED=… RINGWAY_EXECUTIONS=1 make fuzz-dtls` runs it again, with
+//! other keys and randoms: those are the library's own.
 
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};

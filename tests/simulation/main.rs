@@ -16,6 +16,7 @@ mod forks;
 mod formats;
 mod hardening;
 mod headers;
+mod health;
 mod holds;
 mod identity;
 mod large;

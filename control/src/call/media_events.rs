@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use dataplane::link::{Event, FlowId};
 
 use super::end::Cause;
+use super::flows::connect_remote;
 use super::leg::Side;
 use super::state::State;
 use super::{CallId, Calls, Party, hearing};
 use crate::engine::context::Context;
 use crate::engine::output::{LogLine, MediaRefusal};
-use crate::media::handshake::HandshakeEvent;
+use crate::media::handshake::{HandshakeCommand, HandshakeEvent};
 
 impl Calls {
     /// A media worker reports.
@@ -105,6 +106,21 @@ impl Calls {
             source,
             signalled,
         }));
+    }
+
+    /// The handshake thread was started again and knows no session: those that had not begun begin
+    /// anew, and those that had its end has reported. Legs with keys need none.
+    pub(crate) fn handshakes_restarted(&self, context: &mut Context) {
+        for call in self.calls.values() {
+            let is_open = call.state != State::Ending;
+            for (party, leg) in call.legs().filter(|_| is_open) {
+                if leg.side == Side::Browser && !leg.keyed && !call.is_gone(party) {
+                    let flow = leg.audio.flow;
+                    context.handshake(HandshakeCommand::Open { flow });
+                    connect_remote(context, leg);
+                }
+            }
+        }
     }
 
     /// A peer has gone without a word.

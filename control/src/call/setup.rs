@@ -47,7 +47,8 @@ impl Calls {
         (caller, user): (Side, Option<String>),
         mut target: Target,
     ) {
-        if self.len() >= context.config.server.calls_max || context.stopping {
+        let is_full = self.len() >= context.config.server.calls_max;
+        if is_full || context.stopping || context.health.missing().is_some() {
             return context.refuse(now, &invite, 503, "no room for another call");
         }
         let of_connection = invite

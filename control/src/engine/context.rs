@@ -14,6 +14,7 @@ use super::large::LargeRequests;
 use super::output::{LogLine, Output};
 use crate::call::leg::Side;
 use crate::config::{AccountConfig, Config};
+use crate::health::Health;
 use crate::hex::hex;
 use crate::limits::{RETRY_AFTER_S, SEQUENCE_STRIDE, STREAMS_MAX};
 use crate::media::handshake::HandshakeCommand;
@@ -84,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) started: Instant,
     pub(crate) started_unix_s: u64,
+    /// Which parts of the process are there.
+    pub(crate) health: Health,
     pub(crate) stopping: bool,
     /// BYEs sent because the process stops; one per leg at most.
     pub(crate) goodbyes: Vec<ClientTransactionId>,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use dataplane::link::Event;
 
+use crate::health::Part;
 use crate::media::handshake::HandshakeEvent;
 use crate::sip::Transport;
 use crate::sip::framing::FrameError;
@@ -144,6 +145,13 @@ pub enum Input {
     Media(Event),
     /// The handshake thread reports.
     Handshake(HandshakeEvent),
+    /// A part of the process is gone, or is there again. While one is missing, new calls are refused.
+    Part {
+        /// Which one.
+        part: Part,
+        /// It is there again; as if it had just been started.
+        is_there: bool,
+    },
     /// The process was asked to stop: end all calls, then be [`Engine::is_stopped`].
     ///
     /// [`Engine::is_stopped`]: super::Engine::is_stopped

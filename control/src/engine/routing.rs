@@ -57,8 +57,8 @@ impl Engine {
         } else {
             request
         };
-        if self.context.stopping {
-            return self.context.refuse(now, &request, 503, "the gateway stops");
+        if let Some(reason) = self.unready(&request.method()) {
+            return self.context.refuse(now, &request, 503, &reason);
         }
         match request.peer {
             Peer::WebSocket(connection) => self.browser_request(now, connection, request),

@@ -187,6 +187,19 @@ impl Handshakes {
         self.counters
     }
 
+    /// Forgets every session after a panic, when the tables may contradict each other. The flows whose
+    /// handshake was under way fail; those whose browser has not spoken may be opened again.
+    pub fn forget_all(&mut self, reason: &str) {
+        self.timeouts.clear();
+        let sessions = std::mem::take(&mut self.sessions);
+        let begun = |(_, session): &(FlowId, Session)| session.peer.is_some() && !session.completed;
+        let mut failed: Vec<FlowId> = sessions.into_iter().filter(begun).map(|(f, _)| f).collect();
+        failed.sort_unstable();
+        for flow in failed {
+            self.fail(flow, reason.to_owned());
+        }
+    }
+
     fn open(&mut self, now: Instant, flow: FlowId) {
         self.remove(flow);
         if self.sessions.len() >= self.sessions_max {

@@ -10,6 +10,7 @@ use super::stream::StreamQueue;
 use super::streams::StreamId;
 use super::websocket::OutgoingQueue;
 use crate::engine::input::{ConnectionId, Peer};
+use crate::health::Part;
 use crate::media::handshake::HandshakeEvent;
 use crate::sip::framing::FrameError;
 use crate::token::Identity;
@@ -60,6 +61,8 @@ pub(super) enum Arrival {
     Media(Event),
     /// The handshake thread reports.
     Handshake(HandshakeEvent),
+    /// A part of the process is gone, or is there again.
+    Part { part: Part, is_there: bool },
     /// A media worker ended though nobody asked it to.
     WorkerEnded { worker: usize },
     /// The process was asked to stop.

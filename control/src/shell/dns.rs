@@ -19,6 +19,8 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::arrival::Arrival;
+use super::fault;
+use super::supervise::or_panicked;
 use crate::config::SipConfig;
 use crate::limits::{ALIASES_PER_ANSWER_MAX, DNS_ANSWER_WITHIN, DNS_TRY_WITHIN};
 use crate::trunk::dns::{Answer, Naptr, Question, Record, RecordKind, Srv};
@@ -46,7 +48,12 @@ impl Dns {
     pub(super) fn ask(&self, question: Question) {
         let dns = self.clone();
         tokio::spawn(async move {
-            let answer = dns.answer(&question).await;
+            let answering = async {
+                fault::check_name("dns");
+                dns.answer(&question).await
+            };
+            // The brain is answered in any case.
+            let answer = or_panicked(answering).await.unwrap_or_else(Answer::Failed);
             debug!(%question, ?answer, "the DNS was asked");
             let resolved = Arrival::Resolved { question, answer };
             if dns.arrivals.send(resolved).await.is_err() {

@@ -15,7 +15,7 @@ use super::http::Web;
 use super::streams::Streams;
 use super::websocket::OutgoingQueue;
 use super::workers::WorkerLink;
-use super::{Brain, clock, log, udp};
+use super::{Brain, clock, fault, log, udp};
 use crate::engine::input::{ConnectionId, Input, Peer};
 use crate::engine::output::Output;
 use crate::limits::{
@@ -96,6 +96,7 @@ impl<B: Brain> Driver<B> {
                     self.take(arrival, &mut arrivals);
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => {}
+                () = fault::injected_name("engine") => {}
             }
             self.retry();
         }
@@ -166,6 +167,7 @@ impl<B: Brain> Driver<B> {
             Arrival::Resolved { question, answer } => Input::Resolved { question, answer },
             Arrival::Media(event) => Input::Media(event),
             Arrival::Handshake(event) => Input::Handshake(event),
+            Arrival::Part { part, is_there } => Input::Part { part, is_there },
             Arrival::WorkerEnded { worker } => {
                 error!(worker, "a media worker has ended: the process stops");
                 self.failed = true;

@@ -1,7 +1,12 @@
 //! The thread that drives the DTLS handshakes: public-key work must delay neither media nor
 //! signalling.
+//!
+//! A panic in one session ends that session, and the thread knows nothing of it. After a panic
+//! anywhere else it begins anew without sessions: handshakes under way fail, calls that have their
+//! keys go on, and the brain opens the flows again whose browser has not spoken yet.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
@@ -13,8 +18,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use super::arrival::Arrival;
-use super::clock;
+use super::supervise::{Pauses, Supervisor, text_of};
 use super::workers::Outbox;
+use super::{clock, fault};
+use crate::health::Part;
 use crate::limits::{COMMAND_RETRY_AFTER, HANDSHAKE_COMMANDS_MAX};
 use crate::media::handshake::{HandshakeCommand, HandshakeOutput, Handshakes};
 
@@ -77,6 +84,7 @@ pub(super) fn start(
     handshakes: Handshakes,
     workers: Vec<WorkerHandle>,
     arrivals: mpsc::Sender<Arrival>,
+    supervisor: Arc<Supervisor>,
 ) -> io::Result<HandshakeLink> {
     let (commands, receiver) = sync_channel(HANDSHAKE_COMMANDS_MAX);
     let wake = Arc::new(EventFd::new()?);
@@ -88,10 +96,11 @@ pub(super) fn start(
         arrivals,
         receiver,
         wake: Arc::clone(&wake),
+        supervisor,
     };
     thread::Builder::new()
         .name("handshakes".to_owned())
-        .spawn(move || thread.run())?;
+        .spawn(move || thread.run_on())?;
     Ok(HandshakeLink {
         commands: Some(commands),
         wake,
@@ -107,9 +116,44 @@ struct HandshakeThread {
     arrivals: mpsc::Sender<Arrival>,
     receiver: Receiver<HandshakeCommand>,
     wake: Arc<EventFd>,
+    supervisor: Arc<Supervisor>,
 }
 
 impl HandshakeThread {
+    /// Runs to the end that was asked for, again after each panic.
+    fn run_on(&mut self) {
+        let mut pauses = Pauses::default();
+        loop {
+            let began = clock::now();
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run()));
+            let Err(panic) = ended else { return };
+            self.supervisor.lost(Part::Handshakes, &text_of(&*panic));
+            if !self.tell(false) {
+                return;
+            }
+            // What was decided before the panic holds: keys and events are on their way.
+            self.handshakes
+                .forget_all("the handshake thread was started again");
+            let pause = pauses.next(clock::now() - began);
+            let carried = catch_unwind(AssertUnwindSafe(|| self.carry_out()));
+            if carried.is_err() {
+                error!("the handshake thread cannot report what it has lost");
+            }
+            wait_any(&[], pause);
+            self.supervisor.is_back(Part::Handshakes);
+            if !self.tell(true) {
+                return;
+            }
+        }
+    }
+
+    /// False when the brain has gone.
+    fn tell(&self, is_there: bool) -> bool {
+        let part = Part::Handshakes;
+        let arrival = Arrival::Part { part, is_there };
+        self.arrivals.blocking_send(arrival).is_ok()
+    }
+
     fn run(&mut self) {
         let datagrams: Vec<Arc<EventFd>> = self
             .workers
@@ -123,6 +167,7 @@ impl HandshakeThread {
             for source in &sources {
                 source.drain();
             }
+            fault::check(Part::Handshakes);
             if !self.take_commands() || !self.take_datagrams() {
                 return;
             }
@@ -135,6 +180,9 @@ impl HandshakeThread {
 
     /// How long it may sleep.
     fn patience(&self) -> Duration {
+        if fault::is_armed() {
+            return Duration::from_millis(20);
+        }
         let due = self.handshakes.poll_timeout();
         let until_due = due.map_or(IDLE, |at| at.saturating_duration_since(clock::now()));
         let behind = self.keys.iter().any(|keys| !keys.is_empty());
@@ -239,7 +287,8 @@ mod tests {
     async fn carries_commands_to_the_handshakes_and_events_back() {
         let (sender, mut arrivals) = mpsc::channel(1);
         let handshakes = Handshakes::new(Certificate::generate().unwrap(), 0);
-        let mut link = start(handshakes, Vec::new(), sender).unwrap();
+        let supervisor = Arc::new(Supervisor::new(sender.clone()));
+        let mut link = start(handshakes, Vec::new(), sender, supervisor).unwrap();
         let flow = FlowId {
             worker: 0,
             slot: 1,

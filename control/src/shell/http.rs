@@ -24,7 +24,8 @@ use super::admission::{Admission, Admitted, SourceLimits};
 use super::arrival::Arrival;
 use super::bearer::{self, Unauthorized};
 use super::origins::RefusedOrigins;
-use super::page::{self, Answer, Pages};
+use super::page::{self, Answer, Condition, Pages};
+use super::supervise::Supervisor;
 use super::upgrade::{self, Refusal};
 use super::web_tls::WebTls;
 use super::websocket::{self, Connection, Traffic};
@@ -55,6 +56,7 @@ pub(super) struct Web {
     arrivals: mpsc::Sender<Arrival>,
     next_connection: AtomicU64,
     draining: AtomicBool,
+    supervisor: Arc<Supervisor>,
     /// Life of a connection that becomes no WebSocket.
     pub(super) http_within: Duration,
     /// Time for a message on a WebSocket from its first byte to its last.
@@ -78,6 +80,7 @@ impl Web {
         config: &Config,
         tokens: Option<Arc<Tokens>>,
         arrivals: mpsc::Sender<Arrival>,
+        supervisor: Arc<Supervisor>,
     ) -> Self {
         let web = &config.web;
         let limits = SourceLimits {
@@ -101,6 +104,7 @@ impl Web {
             arrivals,
             next_connection: AtomicU64::new(1),
             draining: AtomicBool::new(false),
+            supervisor,
             http_within: HTTP_CONNECTION_WITHIN,
             message_within: WEBSOCKET_MESSAGE_WITHIN,
         }
@@ -119,7 +123,7 @@ impl Web {
 }
 
 /// Accepts connections for ever.
-pub(super) async fn listen(web: Arc<Web>, listener: TcpListener, tls: Option<Arc<WebTls>>) {
+pub(super) async fn listen(web: Arc<Web>, listener: Arc<TcpListener>, tls: Option<Arc<WebTls>>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -263,7 +267,13 @@ fn answer(visitor: &Arc<Visitor>, request: Request<Incoming>) -> Answer {
         path,
         request.headers(),
         visitor.local,
-        draining,
+        if draining {
+            Condition::Draining
+        } else {
+            web.supervisor
+                .missing()
+                .map_or(Condition::Whole, Condition::Missing)
+        },
     )
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
@@ -58,8 +58,16 @@ pub(super) fn start(config: &LogConfig) {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if let Err(error) = started {
-        debug!(%error, "the log was started before");
+        return debug!(%error, "the log was started before");
     }
+    // One line for each, in the format of the others.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        let at = panic.location().map(ToString::to_string);
+        let text = panic.payload_as_str().unwrap_or("no message");
+        error!(thread, at, "panic: {text}");
+    }));
 }
 
 /// Writes what the brain wants to be logged.

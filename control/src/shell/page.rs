@@ -8,7 +8,20 @@ use serde_json::json;
 
 use super::upgrade;
 use crate::config::Config;
+use crate::health::Part;
+use crate::limits::RETRY_AFTER_S;
 use crate::phone;
+
+/// How the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// Everything runs.
+    Whole,
+    /// It takes no more calls, and ends soon.
+    Draining,
+    /// It takes no calls until this is there again.
+    Missing(Part),
+}
 
 /// The answer to one HTTP request.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -68,7 +81,7 @@ impl Pages {
         path: &str,
         headers: &HeaderMap,
         local: bool,
-        draining: bool,
+        condition: Condition,
     ) -> Answer {
         if method != Method::GET && method != Method::HEAD {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
@@ -78,8 +91,7 @@ impl Pages {
             return answer;
         }
         let mut answer = match path {
-            "/health" if draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            "/health" => text(StatusCode::OK, "ok\n"),
+            "/health" => health(condition),
             "/config.json" => self.settings(local && is_local_host(headers)),
             path => match phone::asset(path) {
                 Some(asset) => file(asset, headers),
@@ -206,6 +218,25 @@ fn file(asset: &'static phone::Asset, headers: &HeaderMap) -> Answer {
 }
 
 /// A short answer for people.
+/// 200 while calls are taken, else 503.
+fn health(condition: Condition) -> Answer {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    let mut answer = match condition {
+        Condition::Whole => return text(StatusCode::OK, "ok\n"),
+        Condition::Draining => text(unavailable, "draining\n"),
+        Condition::Missing(part) => with_body(
+            unavailable,
+            "text/plain; charset=utf-8",
+            format!("{part} is missing\n").into(),
+        ),
+    };
+    let retry_after = HeaderValue::from(RETRY_AFTER_S);
+    answer
+        .headers_mut()
+        .insert(header::RETRY_AFTER, retry_after);
+    answer
+}
+
 pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
     with_body(
         status,

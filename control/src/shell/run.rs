@@ -10,6 +10,7 @@ use crypto::random::Random;
 use dataplane::Dataplane;
 use dataplane::config::{DataplaneConfig, WorkerConfig};
 use dataplane::link::WorkerHandle;
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -18,12 +19,14 @@ use super::dns::Dns;
 use super::drive::Driver;
 use super::http::{self, Web};
 use super::streams::{self, Doors, Streams};
+use super::supervise::Supervisor;
 use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
-use super::{acme, clock, greeting, handshakes, log, signals, trunk_tls, udp};
+use super::{acme, clock, fault, greeting, handshakes, log, signals, trunk_tls, udp};
 use crate::config::{Config, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
+use crate::health::Part;
 use crate::limits::ARRIVALS_MAX;
 use crate::media::handshake::Handshakes;
 use crate::media::plan::WorkerAddresses;
@@ -137,38 +140,26 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     let config = Arc::new(config);
     let (sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
     signals::watch(sender.clone()).map_err(system("wait for signals"))?;
+    fault::watch(dataplane.workers.clone());
+    let supervisor = Arc::new(Supervisor::new(sender.clone()));
 
-    let socket = match &config.sip {
-        None => None,
-        Some(sip) => {
-            let bind = |source| RunError::Bind {
-                key: "`listen` of [sip]",
-                address: sip.listen,
-                source,
-            };
-            let socket = Arc::new(udp::bind(sip.listen).map_err(bind)?);
-            tokio::spawn(udp::receive(Arc::clone(&socket), sender.clone()));
-            Some(socket)
-        }
-    };
+    let socket = receive_sip(config.sip.as_ref(), &sender, &supervisor)?;
     let trunk_side = match &config.sip {
         None => None,
-        Some(sip) => Some(listen_to_trunks(&config, sip, &sender)?),
+        Some(sip) => Some(listen_to_trunks(&config, sip, &sender, &supervisor)?),
     };
     let workers = dataplane.workers.clone();
-    for (index, worker) in workers.iter().cloned().enumerate() {
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            if let Err(error) = workers::watch(index, worker, sender).await {
-                error!(%error, worker = index, "cannot wait for the events of a media worker");
-            }
-        });
-    }
+    watch_workers(&workers, &sender, &supervisor);
     let sessions_max = config.media.flows_max.saturating_mul(workers.len());
     let fingerprint = certificate.fingerprint();
     let handshakes = Handshakes::new(certificate, sessions_max);
-    let handshakes = handshakes::start(handshakes, workers.clone(), sender.clone())
-        .map_err(system("start the handshake thread"))?;
+    let handshakes = handshakes::start(
+        handshakes,
+        workers.clone(),
+        sender.clone(),
+        Arc::clone(&supervisor),
+    )
+    .map_err(system("start the handshake thread"))?;
 
     let tokens = config.web.token.as_ref();
     let tokens = tokens.map(|tokens| Tokens::new(tokens, &|path| std::fs::read(path)));
@@ -183,8 +174,8 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
         now: clock::now(),
         unix_s: clock::unix_seconds(),
     });
-    let web = Arc::new(Web::new(&config, tokens, sender));
-    let listeners = listen(&config, &web).await?;
+    let web = Arc::new(Web::new(&config, tokens, sender, Arc::clone(&supervisor)));
+    let listeners = listen(&config, &web, &supervisor).await?;
     greet(&config, &listeners, &workers);
     let links = workers.into_iter().map(WorkerLink::new).collect();
     let mut driver = Driver::new(engine, web, socket, links, Some(handshakes));
@@ -192,13 +183,63 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
         driver = driver.with_streams(streams).with_dns(dns);
     }
     // On a task of its own: the thread that blocks on us serves no sockets.
-    match tokio::spawn(driver.drive(arrivals)).await {
+    end_of(tokio::spawn(driver.drive(arrivals)).await)
+}
+
+/// What the end of the brain's task means.
+fn end_of(ended: Result<bool, tokio::task::JoinError>) -> Result<(), RunError> {
+    match ended {
         Ok(true) => Ok(()),
         Ok(false) => Err(RunError::WorkerEnded),
-        Err(error) => Err(RunError::System {
-            what: "go on",
-            source: io::Error::other(error),
-        }),
+        // Every call is lost with the brain. Whoever runs the process starts it anew.
+        Err(error) => {
+            signals::guard_the_end(1);
+            Err(RunError::System {
+                what: "go on",
+                source: io::Error::other(error),
+            })
+        }
+    }
+}
+
+/// Binds the SIP socket, if there is one, and reads it.
+fn receive_sip(
+    sip: Option<&SipConfig>,
+    sender: &mpsc::Sender<Arrival>,
+    supervisor: &Arc<Supervisor>,
+) -> Result<Option<Arc<UdpSocket>>, RunError> {
+    let Some(sip) = sip else { return Ok(None) };
+    let bind = |source| RunError::Bind {
+        key: "`listen` of [sip]",
+        address: sip.listen,
+        source,
+    };
+    let socket = Arc::new(udp::bind(sip.listen).map_err(bind)?);
+    let (receiving, arrivals) = (Arc::clone(&socket), sender.clone());
+    supervisor.keep(Part::SipSocket, move || {
+        udp::receive(Arc::clone(&receiving), arrivals.clone())
+    });
+    Ok(Some(socket))
+}
+
+/// Hears the events of the media workers.
+fn watch_workers(
+    workers: &[WorkerHandle],
+    sender: &mpsc::Sender<Arrival>,
+    supervisor: &Arc<Supervisor>,
+) {
+    for (index, worker) in workers.iter().cloned().enumerate() {
+        let sender = sender.clone();
+        supervisor.keep(Part::Workers, move || {
+            let (worker, sender) = (worker.clone(), sender.clone());
+            async move {
+                match workers::watch(index, worker, sender).await {
+                    // The worker has ended, and the brain knows: nothing comes any more.
+                    Ok(()) => std::future::pending().await,
+                    Err(error) => error!(%error, "cannot wait for the events of a media worker"),
+                }
+            }
+        });
     }
 }
 
@@ -208,6 +249,7 @@ fn listen_to_trunks(
     config: &Config,
     sip: &SipConfig,
     arrivals: &mpsc::Sender<Arrival>,
+    supervisor: &Arc<Supervisor>,
 ) -> Result<(Streams, Dns), RunError> {
     let doors = Doors::new();
     let acceptor = trunk_tls::acceptor(sip).map_err(RunError::Tls)?;
@@ -222,13 +264,16 @@ fn listen_to_trunks(
             address,
             source,
         };
-        let listener = streams::bind(address).map_err(bind)?;
-        tokio::spawn(streams::listen(
-            listener,
-            tls,
-            doors.clone(),
-            arrivals.clone(),
-        ));
+        let listener = Arc::new(streams::bind(address).map_err(bind)?);
+        let (doors, arrivals) = (doors.clone(), arrivals.clone());
+        supervisor.keep(Part::SipListener, move || {
+            streams::listen(
+                Arc::clone(&listener),
+                tls.clone(),
+                doors.clone(),
+                arrivals.clone(),
+            )
+        });
     }
     let streams = Streams::new(arrivals.clone(), sip, connectors, doors);
     Ok((streams, Dns::new(sip, arrivals.clone())))
@@ -254,7 +299,11 @@ fn addresses(media: &MediaConfig, workers: &[WorkerHandle]) -> Vec<WorkerAddress
 }
 
 /// Binds all web listeners and serves them.
-async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, RunError> {
+async fn listen(
+    config: &Config,
+    web: &Arc<Web>,
+    supervisor: &Arc<Supervisor>,
+) -> Result<Vec<WebListener>, RunError> {
     let addresses: Vec<IpAddr> = config
         .web
         .listen
@@ -268,15 +317,28 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
         let tls = Arc::new(tls.map_err(RunError::Tls)?);
         if let Some(acme) = &config.web.acme {
             let store = Arc::new(acme::Store::new(acme));
-            tokio::spawn(acme::keep(acme.clone(), store, Arc::clone(&tls)));
+            let (acme, tls) = (acme.clone(), Arc::clone(&tls));
+            supervisor.keep(Part::Acme, move || {
+                acme::keep(acme.clone(), Arc::clone(&store), Arc::clone(&tls))
+            });
         }
         web_tls = Some(tls);
     }
-    let hangups = signals::hangups().map_err(|source| RunError::System {
+    // Once here, so that a system that refuses it is seen at the start.
+    drop(signals::hangups().map_err(|source| RunError::System {
         what: "wait for SIGHUP",
         source,
-    })?;
-    tokio::spawn(web_tls::keep_fresh(web_tls.clone(), hangups));
+    })?);
+    let kept = web_tls.clone();
+    supervisor.keep(Part::Certificates, move || {
+        let kept = kept.clone();
+        async move {
+            match signals::hangups() {
+                Ok(hangups) => web_tls::keep_fresh(kept, hangups).await,
+                Err(error) => error!(%error, "cannot wait for SIGHUP"),
+            }
+        }
+    });
     let mut bound = Vec::new();
     for listener in &config.web.listen {
         let bind = |source| RunError::Bind {
@@ -284,10 +346,13 @@ async fn listen(config: &Config, web: &Arc<Web>) -> Result<Vec<WebListener>, Run
             address: listener.address,
             source,
         };
-        let socket = http::bind(listener.address).await.map_err(bind)?;
+        let socket = Arc::new(http::bind(listener.address).await.map_err(bind)?);
         let address = socket.local_addr().map_err(bind)?;
         let tls = web_tls.clone().filter(|_| listener.secure);
-        tokio::spawn(http::listen(Arc::clone(web), socket, tls));
+        let web = Arc::clone(web);
+        supervisor.keep(Part::WebListener, move || {
+            http::listen(Arc::clone(&web), Arc::clone(&socket), tls.clone())
+        });
         bound.push(WebListener {
             address,
             secure: listener.secure,

@@ -20,7 +20,7 @@ pub(super) fn watch(arrivals: mpsc::Sender<Arrival>) -> io::Result<()> {
             _ = interrupt.recv() => "SIGINT",
         };
         info!(signal = name, "stopping: calls are ended");
-        guard_the_end();
+        guard_the_end(0);
         if arrivals.send(Arrival::Stop).await.is_err() {
             error!("the brain has gone already");
         }
@@ -33,15 +33,16 @@ pub(super) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-fn guard_the_end() {
+/// Ends the process with this status, in case nothing else does.
+pub(super) fn guard_the_end(status: i32) {
     let guard = std::thread::Builder::new().name("end-guard".to_owned());
     #[expect(clippy::disallowed_methods, reason = "this thread only waits")]
-    let started = guard.spawn(|| {
+    let started = guard.spawn(move || {
         std::thread::sleep(PROCESS_STOPS_WITHIN);
-        std::process::exit(0);
+        std::process::exit(status);
     });
     if let Err(error) = started {
         error!(%error, "cannot start a thread");
-        std::process::exit(0);
+        std::process::exit(status);
     }
 }

@@ -21,6 +21,7 @@ use super::admission::{Admission, SourceLimits};
 use super::arrival::Arrival;
 use super::clock;
 use super::stream::{Manners, StreamQueue, StreamReceiver, serve};
+use super::supervise::or_panicked;
 use crate::config::SipConfig;
 use crate::engine::input::Peer;
 use crate::limits::{
@@ -165,7 +166,9 @@ struct Connect {
 impl Connect {
     async fn run(self, receiver: StreamReceiver) {
         let (id, peer, arrivals) = (self.id, self.peer, self.arrivals.clone());
-        self.open_and_serve(receiver).await;
+        if let Err(why) = or_panicked(self.open_and_serve(receiver)).await {
+            warn!(?peer, why, "a connection to a carrier has ended");
+        }
         if arrivals
             .send(Arrival::StreamClosed { peer, id })
             .await
@@ -303,7 +306,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts connections for ever; with `tls`, over TLS.
 pub(super) async fn listen(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     tls: Option<TlsAcceptor>,
     doors: Doors,
     arrivals: mpsc::Sender<Arrival>,
@@ -364,7 +367,8 @@ where
         return;
     }
     debug!(?peer, "connection on the trunk side");
-    let ending = serve(stream, peer, receiver, &arrivals, Manners::new(false)).await;
+    let serving = serve(stream, peer, receiver, &arrivals, Manners::new(false));
+    let ending = or_panicked(serving).await;
     debug!(?peer, ?ending, "connection on the trunk side closed");
     if arrivals
         .send(Arrival::StreamClosed { peer, id })

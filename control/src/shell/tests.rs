@@ -22,11 +22,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::arrival::Arrival;
 use super::drive::Driver;
 use super::http::Web;
+use super::supervise::Supervisor;
 use super::web_tls::WebTls;
 use super::{Brain, clock, http, udp};
 use crate::config::Config;
 use crate::engine::input::{Input, Peer};
 use crate::engine::output::Output;
+use crate::health::Part;
 use crate::limits::{OUTGOING_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
 use crate::token::Tokens;
 
@@ -55,6 +57,7 @@ impl Brain for Parrot {
             | Input::StreamBroken { .. }
             | Input::Resolved { .. }
             | Input::Media(_)
+            | Input::Part { .. }
             | Input::Handshake(_) => {}
         }
     }
@@ -102,6 +105,10 @@ impl Parrot {
     }
 }
 
+fn supervisor(arrivals: &mpsc::Sender<Arrival>) -> Arc<Supervisor> {
+    Arc::new(Supervisor::new(arrivals.clone()))
+}
+
 struct Server {
     address: SocketAddr,
     arrivals: mpsc::Sender<Arrival>,
@@ -122,10 +129,10 @@ async fn start_with(
     let tokens = config.web.token.as_ref();
     let tokens =
         tokens.map(|token| Arc::new(Tokens::new(token, &|path| std::fs::read(path)).unwrap()));
-    let mut web = Web::new(config, tokens, arrivals.clone());
+    let mut web = Web::new(config, tokens, arrivals.clone(), supervisor(&arrivals));
     change(&mut web);
     let web = Arc::new(web);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(http::listen(Arc::clone(&web), listener, tls));
     let driver = Driver::new(Parrot::default(), web, None, Vec::new(), None);
@@ -724,8 +731,13 @@ async fn says_goodbye_when_the_process_stops() {
 #[tokio::test]
 async fn health_says_503_while_draining() {
     let (arrivals, _receiver) = mpsc::channel(1);
-    let web = Arc::new(Web::new(&configuration(""), None, arrivals.clone()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let web = Arc::new(Web::new(
+        &configuration(""),
+        None,
+        arrivals.clone(),
+        supervisor(&arrivals),
+    ));
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(http::listen(Arc::clone(&web), listener, None));
     web.drain();
@@ -743,11 +755,49 @@ async fn health_says_503_while_draining() {
 }
 
 #[tokio::test]
+async fn media_f1_health_says_503_while_a_part_is_missing() {
+    let (arrivals, _receiver) = mpsc::channel(1);
+    let supervisor = supervisor(&arrivals);
+    let web = Web::new(
+        &configuration(""),
+        None,
+        arrivals.clone(),
+        Arc::clone(&supervisor),
+    );
+    let web = Arc::new(web);
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(http::listen(Arc::clone(&web), listener, None));
+    let server = Server {
+        address,
+        arrivals,
+        driver: tokio::spawn(async { true }),
+    };
+    let question = ["GET /health HTTP/1.1", "Host: localhost"];
+    assert!(server.ask(&question).await.starts_with("HTTP/1.1 200 "));
+    supervisor.lost(Part::Handshakes, &"a test");
+    let health = server.ask(&question).await;
+    assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
+    assert!(health.contains("retry-after: 5"), "{health}");
+    assert!(
+        health.ends_with("the handshake thread is missing\n"),
+        "{health}"
+    );
+    supervisor.is_back(Part::Handshakes);
+    assert!(server.ask(&question).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
 async fn carries_sip_over_udp_and_ignores_keep_alives() {
     let socket = Arc::new(udp::bind("127.0.0.1:0".parse().unwrap()).unwrap());
     let (arrivals, receiver) = mpsc::channel(16);
     tokio::spawn(udp::receive(Arc::clone(&socket), arrivals.clone()));
-    let web = Arc::new(Web::new(&configuration(""), None, arrivals));
+    let web = Arc::new(Web::new(
+        &configuration(""),
+        None,
+        arrivals.clone(),
+        supervisor(&arrivals),
+    ));
     let address = socket.local_addr().unwrap();
     let driver = Driver::new(Parrot::default(), web, Some(socket), Vec::new(), None);
     tokio::spawn(driver.drive(receiver));

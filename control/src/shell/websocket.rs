@@ -18,12 +18,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use self::pace::{Pace, Watched};
 use super::admission::MessageRate;
 use super::arrival::Arrival;
 use super::clock;
+use super::supervise::or_panicked;
 use crate::engine::input::ConnectionId;
 use crate::limits::{
     BROWSER_ARRIVALS_BYTES_MAX, CLOSE_DRAIN_BYTES_MAX, CLOSE_WITHIN, OUTGOING_BYTES_MAX,
@@ -195,11 +196,18 @@ where
     }
     debug!(connection = id.0, %remote, "WebSocket opened");
     let unanswered = AtomicU32::new(0);
-    let ending = tokio::select! {
-        ending = read(&mut source, &connection, &queue, &unanswered, &pace) => ending,
-        ending = write(&mut sink, &mut receiver, &queue, &unanswered, ping_interval(id)) => ending,
-        () = queue.waiting.overflow.notified() => SLOW_READER,
+    let run = async {
+        tokio::select! {
+            ending = read(&mut source, &connection, &queue, &unanswered, &pace) => ending,
+            ending = write(&mut sink, &mut receiver, &queue, &unanswered, ping_interval(id)) => ending,
+            () = queue.waiting.overflow.notified() => SLOW_READER,
+        }
     };
+    // The brain hears of the end in any case.
+    let ending = or_panicked(run).await.unwrap_or_else(|why| {
+        warn!(connection = id.0, %remote, why, "a WebSocket has ended");
+        Ending::Over
+    });
     debug!(connection = id.0, ?ending, "WebSocket closed");
     if arrivals
         .send(Arrival::Closed { connection: id })

@@ -365,6 +365,9 @@ fn in_pieces(choices: &mut Choices<'_>, datagram: &[u8]) -> Vec<Vec<u8>> {
     };
     let length = usize::from(header[2]) << 8 | usize::from(header[3]);
     let body = body.get(..length).unwrap_or(body);
+    if body.is_empty() {
+        return vec![datagram.to_vec()];
+    }
     let size = 1 + choices.number() % 600;
     let mut pieces = Vec::new();
     for (index, piece) in body.chunks(size.max(body.len() / 40 + 1)).enumerate() {

@@ -316,3 +316,30 @@ fn media_f1_a_panic_in_the_library_fails_one_flow_and_is_counted() {
     assert_eq!(handshakes.counters().panicked, 1);
     assert_eq!(handshakes.sessions(), 0);
 }
+
+#[test]
+fn media_f1_after_a_panic_handshakes_under_way_fail_and_the_others_can_be_opened_again() {
+    let mut bench = Bench::new(10);
+    bench.open(FLOW);
+    let Some(DtlsOutput::Datagram(hello)) = bench.browser.poll_output() else {
+        panic!("no ClientHello");
+    };
+    let silent = FlowId { slot: 9, ..FLOW };
+    bench.open(silent);
+    let hello = Datagram::new(FLOW, peer(), &hello).unwrap();
+    bench.handshakes.handle_datagram(bench.now, &hello);
+    while bench.handshakes.poll_output().is_some() {}
+    bench.handshakes.forget_all("it was started again");
+    let Some(HandshakeOutput::Event(HandshakeEvent::Failed { flow, reason })) =
+        bench.handshakes.poll_output()
+    else {
+        panic!("nobody is told");
+    };
+    assert_eq!((flow, &*reason), (FLOW, "it was started again"));
+    assert!(bench.handshakes.poll_output().is_none());
+    assert_eq!(bench.handshakes.sessions(), 0);
+    assert_eq!(bench.handshakes.poll_timeout(), None);
+    // A new browser on the other flow.
+    bench.open(silent);
+    assert_eq!(bench.handshakes.sessions(), 1);
+}

@@ -214,7 +214,7 @@ fn config(name: &str, sip: &str, trunk: &str) -> Config {
 fn side(config: &Config, secure: bool) -> Side {
     let sip = config.sip.as_ref().unwrap();
     let (sender, arrivals) = mpsc::channel(64);
-    let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = Arc::new(bind(([127, 0, 0, 1], 0).into()).unwrap());
     let address = listener.local_addr().unwrap();
     let acceptor = trunk_tls::acceptor(sip).unwrap().filter(|_| secure);
     let doors = Doors::new();
