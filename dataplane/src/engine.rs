@@ -33,6 +33,7 @@ mod feedback;
 mod flow;
 mod heard;
 mod ice;
+mod key_frames;
 mod media;
 mod moment;
 mod numbering;
@@ -78,7 +79,8 @@ pub struct Engine {
     reports_due: VecDeque<u16>,
     clock: Clock,
     random: u64,
-    /// What is to be done for digits, earliest first; each task of a flow at most once.
+    /// What is to be done for digits and key frames, earliest first; each task of a flow at most
+    /// once.
     digits_due: BinaryHeap<Reverse<Due>>,
     /// When the next slots are looked at, and which come first; `None` while no flow is open.
     sweep_at: Option<Instant>,
@@ -105,7 +107,7 @@ impl Engine {
             clock: Clock::new(config.epoch.0),
             random: config.seed | 1,
             reports_due,
-            digits_due: BinaryHeap::with_capacity(2 * config.flows_max),
+            digits_due: BinaryHeap::with_capacity(3 * config.flows_max),
             config,
             counters,
             table,

@@ -137,9 +137,12 @@ pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// divided by the bandwidth in kbit/s) is below this.
 pub const REPORT_INTERVAL_VIDEO: Duration = Duration::from_secs(1);
 /// Largest report of ours, with the headers of SRTCP, UDP and IPv6: two sender reports with two
-/// blocks in the first, and two canonical names.
+/// blocks in the first, two canonical names, and a full intra request.
 pub const REPORT_BYTES_MAX: usize =
-    2 * 28 + 2 * 24 + 4 + 2 * (8 + CNAME_BYTES_MAX) + SRTP_OVERHEAD_BYTES_MAX + 48;
+    2 * 28 + 2 * 24 + 4 + 2 * (8 + CNAME_BYTES_MAX) + 20 + SRTP_OVERHEAD_BYTES_MAX + 48;
+/// The sender of a stream is asked for key frames at most once in this time: each costs as much as many
+/// pictures. What is asked meanwhile is asked once at the end.
+pub const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// Reports of ours that are sent in one turn of a worker; further ones wait for the next.
 pub const REPORTS_PER_TURN_MAX: usize = 64;
 /// Digits of one flow that wait to be sent: a telephone number. Beyond it, they are refused.

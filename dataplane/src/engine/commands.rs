@@ -28,8 +28,8 @@ impl Engine {
                 (flow, self.set_peer(now, flow, peer, policy))
             }
             Command::SetIceCredentials { flow, ice } => (flow, self.set_ice(flow, ice)),
-            Command::InstallKeys { flow, keys } => (flow, self.install_keys(flow, &keys)),
-            Command::SetRoute(route) => (route.from, self.set_route(&route)),
+            Command::InstallKeys { flow, keys } => (flow, self.install_keys(now, flow, &keys)),
+            Command::SetRoute(route) => (route.from, self.set_route(now, &route)),
             Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
             Command::ExpectMedia { flow, within } => (flow, self.expect_media(now, flow, within)),
             Command::SendDigit(digit) => (digit.from, self.send_digit(now, digit)),
@@ -128,16 +128,22 @@ impl Engine {
         Ok(())
     }
 
-    fn install_keys(&mut self, id: FlowId, keys: &SrtpKeys) -> Result<(), RefuseReason> {
+    fn install_keys(
+        &mut self,
+        now: Instant,
+        id: FlowId,
+        keys: &SrtpKeys,
+    ) -> Result<(), RefuseReason> {
         let flow = self.table.get_mut(id).ok_or(RefuseReason::UnknownFlow)?;
         if !flow.is_browser() {
             return Err(RefuseReason::WrongKind);
         }
         flow.contexts = Some(SrtpContexts::new(keys).map_err(|_| RefuseReason::BadKeys)?);
+        self.receiver_is_ready(now, id);
         Ok(())
     }
 
-    fn set_route(&mut self, route: &Route) -> Result<(), RefuseReason> {
+    fn set_route(&mut self, now: Instant, route: &Route) -> Result<(), RefuseReason> {
         let (from, to, media) = (route.from, route.to, route.media);
         let target = self.table.get(to).ok_or(RefuseReason::UnknownFlow)?;
         let place = target.medium(media).sending.place(route.outgoing_ssrc.0);
@@ -150,6 +156,7 @@ impl Engine {
             .known_route()
             .map(|old| old.to)
             .filter(|old| *old != to);
+        let was_open = medium.route().is_some();
         let continues = medium.set_route(route, place);
         if media == Media::Audio {
             self.expect_digits(from, &route.payload_types);
@@ -168,6 +175,9 @@ impl Engine {
                 .sending
                 .prepare(route.outgoing_ssrc.0, route.clock_hz);
             flow.cname = route.cname;
+        }
+        if media == Media::Video && !(continues && was_open) {
+            self.receiver_is_ready(now, to);
         }
         Ok(())
     }

@@ -45,6 +45,8 @@ pub(super) enum Task {
     Send,
     /// Looks whether the end of a digit of the peer was lost.
     Expire,
+    /// Asks the peer for a key frame.
+    AskKeyFrame,
 }
 
 /// The digits of one flow: the one that is being sent, and those that wait.
@@ -154,9 +156,16 @@ impl Engine {
         {
             self.digits_due.pop();
             let (at, id) = (due.at, due.flow);
-            if due.task == Task::Expire {
-                self.expire_digit(now, id);
-                continue;
+            match due.task {
+                Task::Send => {}
+                Task::Expire => {
+                    self.expire_digit(now, id);
+                    continue;
+                }
+                Task::AskKeyFrame => {
+                    self.ask_key_frame(id);
+                    continue;
+                }
             }
             let Some((packet, wait)) = self.next_packet(now, id) else {
                 self.drop_digits(id);
@@ -216,7 +225,7 @@ impl Engine {
 
     /// The flow is no more, and nothing is to be done for it.
     pub(super) fn forget_digits(&mut self, flow: &Flow) {
-        if flow.has_digits_due() {
+        if flow.has_digits_due() || flow.key_frames().is_awaited {
             self.digits_due.retain(|Reverse(due)| due.flow != flow.id);
         }
     }

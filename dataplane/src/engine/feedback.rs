@@ -47,6 +47,8 @@ pub(super) struct Translation {
     pub(super) reported: [Option<ReportedStream>; 2],
     /// Our own name on the other leg.
     pub(super) own_ssrc: u32,
+    /// Requests for key frames do not pass now.
+    pub(super) withholds_key_frames: bool,
 }
 
 /// What a translation has left.
@@ -56,6 +58,8 @@ pub(super) struct Translated {
     pub(super) length: usize,
     /// Messages taken out, reports and source descriptions apart.
     pub(super) dropped_messages: u64,
+    /// The other leg is asked for a key frame, or would be if it were not withheld.
+    pub(super) asks_for_key_frame: bool,
 }
 
 /// Whom a message concerns.
@@ -105,9 +109,18 @@ impl Translation {
                 length <= header.length,
                 "translation never makes a packet longer"
             );
+            let asks = length > 0
+                && header.kind == PAYLOAD_FEEDBACK
+                && matches!(header.count, FORMAT_PLI | FORMAT_FIR);
+            translated.asks_for_key_frame |= asks;
+            let length = if asks && self.withholds_key_frames {
+                0
+            } else {
+                length
+            };
             compound.copy_within(read..read + length, translated.length);
             translated.length += length;
-            translated.dropped_messages += u64::from(length == 0 && !is_report);
+            translated.dropped_messages += u64::from(length == 0 && !is_report && !asks);
             read = end;
         }
         translated

@@ -9,6 +9,7 @@ use crypto::keys::SrtpKeys;
 use crypto::srtp::{SrtpError, SrtpReceiver, SrtpSender};
 
 use super::digits::FlowDigits;
+use super::key_frames::KeyFrames;
 use super::moment::{Clock, Moment};
 use super::peer::{Browser, Kind};
 use super::reports::PeerClock;
@@ -160,6 +161,17 @@ impl Flow {
         self.pending.peer_selected |= selected;
         let flow = self.id;
         (selected && !already_pending).then_some(Event::PeerSelected { flow, peer })
+    }
+
+    /// What the sender of its video is asked.
+    pub(super) fn key_frames(&self) -> &KeyFrames {
+        &self.medium(Media::Video).sending.key_frames
+    }
+
+    /// The same; `None` where there is no video.
+    pub(super) fn key_frames_mut(&mut self) -> Option<&mut KeyFrames> {
+        let video = self.video.as_deref_mut();
+        video.map(|video| &mut video.sending.key_frames)
     }
 
     /// The media that there are, audio first.

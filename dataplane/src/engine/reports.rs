@@ -100,10 +100,13 @@ impl Engine {
         let flow = self.table.at_mut(slot)?;
         flow.report_at = Some(now + interval);
         flow.report_is_due = false;
-        let length = compose(flow, own_ssrc, ntp, times, buffer)?;
+        let (length, asks) = compose(flow, own_ssrc, (now, ntp), times, buffer)?;
         let sent = flow.protect(self.clock.moment(now), buffer, length, MediaProtocol::Rtcp);
         // Without keys, or without a destination: the next one may go.
         let (length, socket, to) = sent.ok()?;
+        if let Some(key_frames) = flow.key_frames_mut().filter(|_| asks) {
+            key_frames.asked(now);
+        }
         Some(Transmit::new(socket, to, length))
     }
 
@@ -155,14 +158,17 @@ fn interval(has_video: bool, random: u64) -> Duration {
     mean * thousandths / 1218
 }
 
-/// Writes the compound: reports, then the name.
+/// Writes the compound: reports, then the name, and a request for a key frame if one is wanted: true
+/// then.
 fn compose(
     flow: &mut Flow,
     own_ssrc: u32,
-    ntp: NtpTime,
+    (now, ntp): (Instant, NtpTime),
     times: [u32; 2],
     buffer: &mut [u8],
-) -> Option<usize> {
+) -> Option<(usize, bool)> {
+    let takes = flow.key_frame_feedback();
+    let source = flow.medium(Media::Video).reception.ssrc;
     let mut blocks = [None; 2];
     let mut streams = [None; 2];
     for ((medium, time), (block, stream)) in flow
@@ -187,7 +193,11 @@ fn compose(
         }
     }
     writer.canonical_name(&names, flow.cname.as_bytes());
-    writer.length()
+    let asks = takes.zip(flow.key_frames_mut());
+    let asks = asks.is_some_and(|(takes, key_frames)| {
+        key_frames.write(now, takes, (own_ssrc, source), &mut writer)
+    });
+    Some((writer.length()?, asks))
 }
 
 #[cfg(test)]

@@ -47,15 +47,19 @@ impl Engine {
         let from = flow.id;
         let has_report = take_reports(flow, ntp, compound);
         let to = self.concerned_flow(from, compound);
-        let translation = to.and_then(|to| self.translation(from, to));
+        let translation = to.and_then(|to| self.translation(now, from, to));
         let translated = translation.unwrap_or_default().translate(compound);
         self.counters
             .count_dropped_feedback(translated.dropped_messages);
+        let asks = translated.asks_for_key_frame;
+        if let Some(to) = to.filter(|_| asks) {
+            self.pass_key_frame_request(now, to);
+        }
         match to {
             Some(to) if translated.length > 0 => {
                 self.send_feedback(now, to, buffer, translated.length)
             }
-            Some(_) | None if has_report => Ok(Verdict::Consumed),
+            Some(_) | None if has_report || asks => Ok(Verdict::Consumed),
             Some(_) | None => Err(DropReason::RtcpNotForwarded),
         }
     }
@@ -105,8 +109,17 @@ impl Engine {
         })
     }
 
-    fn translation(&self, from: FlowId, to: FlowId) -> Option<Translation> {
+    /// One that was translated leaves now, or is asked for again when it may.
+    fn pass_key_frame_request(&mut self, now: Instant, to: FlowId) {
+        match self.table.get_mut(to).and_then(Flow::key_frames_mut) {
+            Some(key_frames) if key_frames.may_ask(now) => key_frames.asked(now),
+            Some(_) | None => self.want_key_frame(now, to),
+        }
+    }
+
+    fn translation(&self, now: Instant, from: FlowId, to: FlowId) -> Option<Translation> {
         let flow = self.table.get(from)?;
+        let withholds_key_frames = !self.table.get(to)?.key_frames().may_ask(now);
         let outgoing = MEDIA.map(|media| outgoing_stream(flow, media, to));
         let reported = MEDIA.map(|media| {
             self.reported_stream(flow, media)
@@ -117,6 +130,7 @@ impl Engine {
             outgoing,
             reported,
             own_ssrc: self.own_ssrc(to),
+            withholds_key_frames,
         })
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crypto::srtp::Visitor;
 
+use super::key_frames::KeyFrames;
 use super::rewrite::{Numbers, Place};
 use super::ticks::{distance, ticks};
 use crate::link::StreamTotals;
@@ -24,6 +25,8 @@ pub(super) struct Sending {
     prepared: Option<u32>,
     clock_hz: u32,
     remote: Remote,
+    /// What the peer is asked of the pictures that it sends itself.
+    pub(super) key_frames: KeyFrames,
 }
 
 #[derive(Clone, Copy)]

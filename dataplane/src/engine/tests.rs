@@ -24,6 +24,7 @@ mod commands;
 mod digits;
 mod heard;
 mod ice;
+mod key_frames;
 mod media;
 mod moving;
 mod numbering;

@@ -246,6 +246,24 @@ impl<'a> CompoundWriter<'a> {
         self.end(start, count, SOURCE_DESCRIPTION);
     }
 
+    /// A picture loss indication (RFC 4585 section 6.3.1).
+    pub fn picture_loss(&mut self, sender: u32, source: u32) {
+        let start = self.begin();
+        self.put(&sender.to_be_bytes());
+        self.put(&source.to_be_bytes());
+        self.end(start, FORMAT_PLI, PAYLOAD_FEEDBACK);
+    }
+
+    /// A full intra request (RFC 5104 section 4.3.1): another one than before by its number.
+    pub fn full_intra(&mut self, sender: u32, source: u32, sequence: u8) {
+        let start = self.begin();
+        self.put(&sender.to_be_bytes());
+        self.put(&[0; 4]);
+        self.put(&source.to_be_bytes());
+        self.put(&[sequence, 0, 0, 0]);
+        self.end(start, FORMAT_FIR, PAYLOAD_FEEDBACK);
+    }
+
     /// Bytes written; `None` when the buffer was too short.
     #[must_use]
     pub const fn length(&self) -> Option<usize> {

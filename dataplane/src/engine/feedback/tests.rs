@@ -6,6 +6,7 @@ const ALL: Feedback = Feedback::NACK
     .with(Feedback::FULL_INTRA)
     .with(Feedback::BITRATE);
 const TRANSLATION: Translation = Translation {
+    withholds_key_frames: false,
     outgoing: [
         Some(OutgoingStream {
             incoming_ssrc: 1,
