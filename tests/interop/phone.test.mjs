@@ -78,6 +78,16 @@ interop('ux_start_ux_p1_no_sound_is_told_with_its_cause', async (scope) => {
   assert.match(await silent.phone.text('call-text'), /gateway lost/);
 });
 
+interop('ux_p1_a_gateway_that_stops_is_said', async (scope) => {
+  const { ringway, browser } = await withBrowser(scope);
+  const alice = await person(scope, browser, { line: '1001', toneHz: ALICE_HZ });
+  await callTheEcho(alice);
+  await waitForTone(alice.page, ALICE_HZ);
+  ringway.kill('SIGTERM');
+  await alice.phone.waitForCall('ended');
+  await eventually('a word', async () => /gateway was stopped/.test(await alice.phone.text('call-text')));
+});
+
 /** Keeps the notifications that the page makes. */
 const keepNotifications = (page) =>
   page.evaluateOnNewDocument(() => {

@@ -60,10 +60,12 @@ export function callFailureText(cause, statusCode) {
   return known ?? (statusCode ? `The call failed (${statusCode}).` : 'The call failed.');
 }
 
+export const GATEWAY_STOPPED = 'The gateway was stopped.';
+
 /** What the gateway writes into the Reason (RFC 3326) of its BYE, and what a person reads then. */
 const END_BY_REASON = [
   [/no media path|media timeout|no sound/i, 'The call ended, since no sound got through.'],
-  [/gateway stops/i, 'The gateway was stopped.'],
+  [/gateway stops/i, GATEWAY_STOPPED],
   [/dtls/i, 'The call ended, since its encryption could not be set up.'],
   [/connection lost/i, 'The other side lost its connection.'],
   [/not refreshed|not acknowledged|no such call/i, 'The other side was lost.'],

@@ -166,6 +166,7 @@ export class Phone {
 
   #registrationChanged(state, text) {
     this.registration = { state, text };
+    if (state === 'connecting') this.session?.gatewayLeft();
     if (state === 'registered') {
       this.#wasRight = true;
       rememberLine(this.line);

@@ -1,7 +1,7 @@
 // One call, from the dialled number or the ringing to its end.
 
 import { AudioLevel, FLOOR_DB } from './audio-level.js';
-import { callFailureText, causeToken, endText } from './failure-texts.js';
+import { GATEWAY_STOPPED, callFailureText, causeToken, endText } from './failure-texts.js';
 import { MicrophoneDenied, closeLocalMedia, copyLocalMedia, openLocalMedia } from './local-media.js';
 import { GIVE_UP_AFTER_S, diagnose } from './media-watch.js';
 import {
@@ -11,6 +11,9 @@ import { Quality } from './quality.js';
 import { Statistics } from './statistics.js';
 import { declineTransfers } from './transfer.js';
 import { startRingback, startRinging, stopTones } from './tones.js';
+
+/** A gateway that stops says BYE, and closes the WebSocket within this time. */
+const GATEWAY_LEAVES_WITHIN_MS = 3000;
 
 /** RFC 4733 events, in ms; long enough for the oldest tone detector behind a gateway. */
 const DTMF = { transportType: 'RFC2833', duration: 160, interToneGap: 70 };
@@ -59,6 +62,7 @@ export class Session {
   #packetsHeard = 0;
   #heardAt = null;
   #wasConnected = false;
+  #endedWithoutReason = false;
   #owner;
   #onChange;
 
@@ -345,6 +349,13 @@ export class Session {
     const reason = message?.getHeader?.('reason') ?? null;
     const text = endText({ originator, cause, reason, trouble: this.trouble });
     this.#end(cause, statusCode(message), text);
+    this.#endedWithoutReason = originator === 'remote' && reason === null;
+  }
+
+  /** The WebSocket is gone: if the call ended just before, and nobody said why, that is why. */
+  gatewayLeft() {
+    if (!this.#endedWithoutReason || Date.now() - this.endedAt > GATEWAY_LEAVES_WITHIN_MS) return;
+    this.ending = { ...this.ending, text: GATEWAY_STOPPED };
   }
 
   #hear(track) {
