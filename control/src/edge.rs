@@ -318,6 +318,10 @@ impl Edge {
         copy_challenges(response, &mut answer);
         match relayed.kind {
             Kind::Register(registration) => {
+                if matches!(status, 403 | 404) {
+                    let user = registration.address_of_record.clone();
+                    context.log_failed_login(now, &relayed.request, user, status);
+                }
                 self.registered(context, now, registration, response, &mut answer);
             }
             Kind::Other(way) => {

@@ -13,6 +13,7 @@ mod locate;
 pub mod output;
 mod overload;
 mod proxy;
+pub(crate) mod refusals;
 mod registrations;
 mod routing;
 mod sender;
@@ -32,6 +33,7 @@ use self::input::{Input, Peer};
 use self::large::LargeRequests;
 use self::output::{LogLine, Output};
 use self::overload::Overload;
+use self::refusals::RefusalCount;
 use crate::call::Calls;
 use crate::config::Config;
 use crate::edge::Edge;
@@ -153,6 +155,7 @@ impl Engine {
             started_unix_s: unix_s,
             health: Health::default(),
             stopping: false,
+            refusals: RefusalCount::new(now),
             goodbyes: Vec::new(),
         };
         context.registrations = context.begin_registrations(now);

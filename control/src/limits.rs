@@ -354,3 +354,9 @@ pub const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(70);
 const _: () = assert!(LOCATION_TTL_MIN.as_secs() <= LOCATION_NEGATIVE_TTL_MAX.as_secs());
 const _: () = assert!(LOCATION_NEGATIVE_TTL_MAX.as_secs() <= LOCATION_TTL_MAX.as_secs());
 const _: () = assert!(DNS_TRY_WITHIN.as_secs() * 4 <= DNS_ANSWER_WITHIN.as_secs());
+
+/// Refused calls and failed logins that the log names per second; the next line says how many it
+/// did not name.
+pub const REFUSALS_LOGGED_PER_SECOND: u32 = 10;
+/// The same, at once after a rest.
+pub const REFUSALS_LOGGED_AT_ONCE: u32 = 20;

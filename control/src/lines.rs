@@ -79,9 +79,11 @@ impl Lines {
             .header(HeaderName::To)
             .and_then(NameAddr::parse);
         let config = context.config.clone();
-        let Some(line) = to.and_then(|to| named(&config.lines, &to.uri)) else {
+        let Some(line) = to.as_ref().and_then(|to| named(&config.lines, &to.uri)) else {
             let source = context.source(request);
             self.guesses.failed(now, source, None);
+            let user = to.map(|to| to.uri.to_string()).unwrap_or_default();
+            context.log_failed_login(now, request, user, 404);
             return context.refuse(now, request, 404, "unknown line");
         };
         let number = line.number.as_str();
@@ -161,6 +163,28 @@ impl Lines {
         self.bindings.get(number)?.iter().rev().find(live)
     }
 
+    /// The line that has registered this Contact on a connection.
+    pub(crate) fn number_at(&self, connection: ConnectionId, uri: &str) -> Option<&str> {
+        let here = |known: &LineBinding| {
+            known.connection == connection && known.contact.uri.to_string() == uri
+        };
+        let mut bindings = self.bindings.iter();
+        let found = bindings.find(|(_, bindings)| bindings.iter().any(here));
+        found.map(|(number, _)| number.as_str())
+    }
+
+    /// The Contact that a line has registered on a connection.
+    pub(crate) fn contact_at(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        number: &str,
+    ) -> Option<String> {
+        let here = |known: &&LineBinding| known.connection == connection && known.expires_at > now;
+        let found = self.bindings.get(number)?.iter().rev().find(here);
+        found.map(LineBinding::uri)
+    }
+
     /// A connection is gone. Its bindings stay until they expire, so that dialogs follow the user
     /// who comes back; nobody is called through them.
     pub(crate) fn connection_closed(&mut self, connection: ConnectionId) {
@@ -181,7 +205,7 @@ impl Lines {
         header: HeaderName,
     ) -> bool {
         let identity = context.identity(request.connection());
-        let domain = &context.config.lines.domain;
+        let domain = context.config.lines.domain.clone();
         if identity.is_some_and(|id| id.user() == line.number && id.domain() == domain) {
             // A token has proven it.
             return true;
@@ -194,6 +218,8 @@ impl Lines {
             let mut response = context.response(&request.message, 503);
             response.set(HeaderName::RetryAfter, (wait.as_secs() + 1).to_string());
             context.respond(now, request.transaction, response);
+            let user = format!("{}@{domain}", line.number);
+            context.log_failed_login(now, request, user, 503);
             let reason = "too many wrong passwords".to_owned();
             let peer = request.peer;
             context.log(LogLine::Refused { peer, reason });
@@ -203,6 +229,8 @@ impl Lines {
             Proof::Given => true,
             Proof::Wrong => {
                 self.guesses.failed(now, source, Some(&line.number));
+                let user = format!("{}@{domain}", line.number);
+                context.log_failed_login(now, request, user, 403);
                 context.refuse(now, request, 403, "wrong password");
                 false
             }

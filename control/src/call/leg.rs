@@ -304,7 +304,8 @@ impl Leg {
             Side::Trunk(trunk) => {
                 let target = &self.dialog.remote_target;
                 self.peer = context.way_to_trunk(now, trunk, self.peer, target);
-                context.send_to_trunk(now, trunk, self.peer, request, within)
+                let to = (trunk, self.peer);
+                context.send_in_dialog(now, to, request, within, self.dialog.is_ours)
             }
         }
     }

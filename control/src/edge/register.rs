@@ -11,7 +11,7 @@ use crate::engine::context::{Context, Incoming};
 use crate::engine::input::ConnectionId;
 use crate::engine::output::LogLine;
 use crate::limits::TRUNK_REGISTRATION_EXPIRES_DEFAULT_S;
-use crate::sip::uri::split_number;
+use crate::sip::uri::{decode, split_number};
 use crate::sip::{Contact, HeaderName, Message, NameAddr, Uri};
 
 /// Separates the user from the token in our Contacts.
@@ -298,6 +298,12 @@ pub(crate) fn contact_of(context: &Context, address_of_record: &str, token: &str
     let user = crate::sip::uri::escape_user(user);
     let transport = context.transport_of_user(address_of_record);
     context.trunk_side_uri(&format!("{user}{TOKEN_MARK}{token}"), transport)
+}
+
+/// The line in the user part of a URI of ours, in front of the token.
+pub(crate) fn line_in(uri: &Uri) -> Option<String> {
+    let (line, _) = uri.user.as_deref()?.rsplit_once(TOKEN_MARK)?;
+    decode(line)
 }
 
 /// The text in the user part of a URI of ours that should be a token. A carrier may have added

@@ -12,16 +12,17 @@ use dataplane::link::Command;
 use super::input::{ConnectionId, Peer};
 use super::large::LargeRequests;
 use super::output::{LogLine, Output};
+use super::refusals::RefusalCount;
+pub(crate) use super::refusals::{ALLOW, allow};
 use crate::call::leg::Side;
 use crate::config::{AccountConfig, Config};
 use crate::health::Health;
 use crate::hex::hex;
-use crate::limits::{RETRY_AFTER_S, SEQUENCE_STRIDE, STREAMS_MAX};
+use crate::limits::{SEQUENCE_STRIDE, STREAMS_MAX};
 use crate::media::handshake::HandshakeCommand;
 use crate::media::plan::MediaPlanner;
-use crate::sdp::Refusal;
 use crate::sip::transaction::{
-    Challenged, ClientTransactionId, RequestOptions, ServerTransactionId, Transactions,
+    Account, Challenged, ClientTransactionId, RequestOptions, ServerTransactionId, Transactions,
     ViaParameters,
 };
 use crate::sip::{HeaderName, Message, Method, Transport, Uri};
@@ -30,23 +31,8 @@ use crate::trunk::Trunks;
 use crate::trunk::authentication::Authenticator;
 use crate::trunk::registration::Registrations;
 
-/// Methods that this server takes, as `Allow` says.
-pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, MESSAGE, UPDATE, PRACK, REFER, NOTIFY";
-/// Methods that it passes on besides, outside of calls.
-const ALLOW_OUTSIDE_OF_CALLS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"];
 /// Option tags that this server knows, as `Supported` says.
 pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces, path";
-
-/// `Allow` outside of a call.
-pub(crate) fn allow() -> String {
-    let is_new = |method: &&str| !ALLOW.split(", ").any(|known| known == *method);
-    let more = ALLOW_OUTSIDE_OF_CALLS.into_iter().filter(is_new);
-    std::iter::once(ALLOW)
-        .chain(more)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
 
 /// Host name in Via and Contact towards browsers, who never resolve it (RFC 7118 section B.1):
 /// they answer on the connection that the request came on.
@@ -88,6 +74,8 @@ pub(crate) struct Context {
     /// Which parts of the process are there.
     pub(crate) health: Health,
     pub(crate) stopping: bool,
+    /// How many refusals the log may still name.
+    pub(crate) refusals: RefusalCount,
     /// BYEs sent because the process stops; one per leg at most.
     pub(crate) goodbyes: Vec<ClientTransactionId>,
 }
@@ -130,9 +118,24 @@ impl Context {
         now: Instant,
         trunk: usize,
         peer: Peer,
-        mut request: Message,
+        request: Message,
         within: Option<Duration>,
     ) -> ClientTransactionId {
+        self.send_in_dialog(now, (trunk, peer), request, within, true)
+    }
+
+    /// The same, in a dialog that is ours or the carrier's. Who called us is told no digest of the
+    /// account's password for a realm of its choice: only for one that is configured, or that the
+    /// trunk has asked for when the request was ours.
+    pub(crate) fn send_in_dialog(
+        &mut self,
+        now: Instant,
+        (trunk, peer): (usize, Peer),
+        mut request: Message,
+        within: Option<Duration>,
+        is_ours: bool,
+    ) -> ClientTransactionId {
+        let known_realms_only = !is_ours;
         let config = Arc::clone(&self.config);
         let config = config.trunks.get(trunk);
         let account = config.and_then(|config| config.account.as_ref());
@@ -142,7 +145,10 @@ impl Context {
         let options = RequestOptions {
             timers: config.map(|config| config.timers),
             within,
-            account: account.map(|_| trunk),
+            account: account.map(|_| Account {
+                number: trunk,
+                known_realms_only,
+            }),
             large: self.way_if_large(now, trunk, peer),
         };
         self.send_with(now, peer, request, options)
@@ -179,16 +185,18 @@ impl Context {
     ) -> bool {
         let config = Arc::clone(&self.config);
         let mut request = challenged.request.clone();
-        let trunk = challenged.account;
+        let trunk = challenged.account.number;
         let account = config.trunks.get(trunk);
         let account = account.and_then(|trunk| trunk.account.as_ref());
         let (Some(account), Some(cseq)) = (account, request.cseq()) else {
             return false;
         };
-        let tries = challenged.tries;
-        let makes_sense = self
-            .authenticator
-            .challenged(trunk, account, &request, response, tries);
+        let makes_sense = self.authenticator.challenged(
+            (challenged.account, account),
+            &request,
+            response,
+            challenged.tries,
+        );
         if !makes_sense {
             return false;
         }
@@ -264,50 +272,6 @@ impl Context {
             response.push(HeaderName::Server, self.config.server.name.as_str());
         }
         self.transactions.send_response(now, transaction, &response);
-    }
-
-    /// A response of our own, with a To tag where the request had none.
-    pub(crate) fn response(&mut self, request: &Message, status: u16) -> Message {
-        let mut response = Message::response_to(request, status, None);
-        let to = request.header(HeaderName::To).unwrap_or_default();
-        if status > 100 && request.to_tag().is_none() {
-            response.set(HeaderName::To, format!("{to};tag={}", self.token()));
-        }
-        match status {
-            405 | 501 if request.to_tag().is_some() => response.push(HeaderName::Allow, ALLOW),
-            405 | 501 => response.push(HeaderName::Allow, allow()),
-            503 => response.push(HeaderName::RetryAfter, RETRY_AFTER_S.to_string()),
-            _ => {}
-        }
-        response
-    }
-
-    /// Answers a request with a bare status, and says why in the log.
-    pub(crate) fn refuse(
-        &mut self,
-        now: Instant,
-        request: &Incoming,
-        status: u16,
-        reason: impl Into<String>,
-    ) {
-        let response = self.response(&request.message, status);
-        self.respond(now, request.transaction, response);
-        let line = LogLine::Refused {
-            peer: request.peer,
-            reason: reason.into(),
-        };
-        self.log(line);
-    }
-
-    /// Refuses a request, mostly for its session description, with a Warning that says why (RFC 3261 section 20.43).
-    pub(crate) fn refuse_offer(&mut self, now: Instant, request: &Incoming, refusal: &Refusal) {
-        let mut response = self.response(&request.message, refusal.status);
-        response.push(HeaderName::Warning, refusal.warning(BROWSER_SIDE_HOST));
-        self.respond(now, request.transaction, response);
-        self.log(LogLine::Refused {
-            peer: request.peer,
-            reason: refusal.to_string(),
-        });
     }
 
     /// Asks something of the worker that owns the flow named in the command.

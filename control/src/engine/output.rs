@@ -81,7 +81,7 @@ pub enum LogLine {
     CallEnded(Box<CallEnded>),
     /// A line or a browser registered or went (INFO).
     Registration {
-        /// The address of record, logged at DEBUG only.
+        /// The address of record.
         address_of_record: String,
         /// Status of the answer.
         status: u16,
@@ -102,6 +102,29 @@ pub enum LogLine {
         is_registered: bool,
         /// Status of the last answer.
         status: u16,
+    },
+    /// A call was refused before it began (INFO).
+    CallRefused {
+        /// From where: a trunk's address, or a WebSocket by its number.
+        peer: Peer,
+        /// The status.
+        status: u16,
+        /// Why.
+        reason: String,
+        /// How many refusals before this one were too many to be named.
+        left_out: u64,
+    },
+    /// Somebody could not log in (INFO): what an operator must see of guesses, and of what users
+    /// typed wrong.
+    LoginFailed {
+        /// The address of record.
+        user: String,
+        /// From where.
+        remote: Option<IpAddr>,
+        /// The status.
+        status: u16,
+        /// As in a refused call.
+        left_out: u64,
     },
     /// A message was refused (DEBUG).
     Refused {

@@ -14,13 +14,16 @@ use crate::config::{NumberForm, Registration as Mode};
 use crate::edge::binding::Binding;
 use crate::edge::failover::Destination;
 use crate::edge::identity;
-use crate::edge::register::token_in;
+use crate::edge::register::{line_in, token_in};
 use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
-use crate::edge::{Onward, Parties, Place, Way, address_of_record, dead_flow};
+use crate::edge::{Onward, Parties, Place, Way, address_of_record, dead_flow, makes_dialog};
 use crate::sip::uri::Scheme;
 use crate::sip::{Message, Method, Uri};
 use crate::trunk::numbers;
+
+/// Lines begin no dialogs but calls, and publish nothing.
+pub(super) const NOT_BY_LINES: NoRoute = (405, "method not taken by lines");
 
 /// What a token in a carrier's request leads to.
 #[derive(Clone, Debug)]
@@ -65,6 +68,9 @@ impl Engine {
         let message = &request.message;
         let routes = Routes::from_browser(&self.context, &self.edge.tokens, message)
             .ok_or((400, "Route not understood"))?;
+        if message.to_tag().is_some() {
+            return self.way_in_dialog(now, connection, routes).map(Some);
+        }
         let sender = self.sender(now, connection, message)?;
         let user = address_of_record(&sender.to_string()).unwrap_or_default();
         let trunk = user
@@ -74,17 +80,6 @@ impl Engine {
             let found = self.edge.bindings.of_user(now, connection, trunk, &user);
             found.map(|(token, binding)| (token.to_owned(), binding.clone()))
         });
-        if message.to_tag().is_some() {
-            // In a dialog that we are on the route of, and only there.
-            let found = registered.filter(|_| routes.token.is_some());
-            let (token, binding) = found.ok_or((481, "no such dialog"))?;
-            let to = self
-                .context
-                .trunks
-                .best(now, binding.trunk, &binding.address_of_record);
-            let to = to.ok_or(NO_TARGET)?.into();
-            return Ok(Some(to_trunk(&token, &binding, to, None, routes.onward)));
-        }
         let Some((token, binding)) = registered else {
             return self.way_of_line(now, connection, request);
         };
@@ -104,7 +99,62 @@ impl Engine {
         Ok(Some(to_trunk(&token, &binding, to, uri, routes)))
     }
 
-    /// Lines send messages and ask for options; they take part in no dialogs but calls.
+    /// In a dialog that we are on the route of, and only there: by the token in Route (RFC 3261
+    /// section 16.4). From says whatever the carrier's To said, our Contact for one.
+    fn way_in_dialog(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        routes: Routes,
+    ) -> Result<Onward, NoRoute> {
+        const NO_DIALOG: NoRoute = (481, "no such dialog");
+        let (trunk, place) = match routes.token.ok_or(NO_DIALOG)? {
+            Token::Place(token) => {
+                let binding = self.edge.bindings.get(now, &token);
+                let binding = binding.filter(|binding| binding.connection == connection);
+                let binding = binding.ok_or(NO_DIALOG)?;
+                (binding.trunk, place(&token, binding))
+            }
+            Token::Flow(flow) if flow.connection == Some(connection) => {
+                let mut here = self.edge.bindings.on_connection(now, connection);
+                let found = here.find(|(_, binding)| binding.trunk == flow.trunk);
+                let found = found.map(|(token, binding)| place(token, binding));
+                let of_line = || self.place_of_line(now, connection, flow.trunk, None);
+                (flow.trunk, found.or_else(of_line).ok_or(NO_DIALOG)?)
+            }
+            Token::Flow(_) => return Err(NO_DIALOG),
+        };
+        let trunks = &self.context.trunks;
+        let to = trunks.best(now, trunk, &place.address_of_record);
+        Ok(Onward {
+            to: to.ok_or(NO_TARGET)?.into(),
+            way: Way::ToTrunk(place),
+            request_uri: None,
+            routes: routes.onward,
+            parties: None,
+        })
+    }
+
+    /// Where a line is, for a dialog with a trunk: a flow, since no registrar knows it. The line is
+    /// this one, or the one that has registered on the connection.
+    fn place_of_line(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+        trunk: usize,
+        number: Option<&str>,
+    ) -> Option<Place> {
+        let mut here = self.lines.on_connection(now, connection);
+        let number = here.find(|found| number.is_none_or(|number| number == *found))?;
+        let config = self.context.config.trunks.get(trunk)?;
+        Some(Place {
+            token: self.edge.tokens.flow(connection, trunk),
+            mode: Mode::Contact,
+            address_of_record: format!("{number}@{}", config.domain),
+        })
+    }
+
+    /// Lines send messages and ask for options; they begin no dialogs but calls.
     fn way_of_line(
         &mut self,
         now: Instant,
@@ -138,7 +188,7 @@ impl Engine {
                 | Method::Refer
                 | Method::Update
                 | Method::Publish
-                | Method::Other(_) => Err((405, "method not taken by lines")),
+                | Method::Other(_) => Err(NOT_BY_LINES),
             },
         }
     }
@@ -186,7 +236,19 @@ impl Engine {
         if to.is_err() && self.edge.goes_in_circles(&self.context, message) {
             return Err((482, "the request has been here before"));
         }
-        let mut onward = of_line(to?);
+        let to = to?;
+        if let (true, Some(connection)) = (makes_dialog(&message.method()), to.peer.connection()) {
+            let number = self.lines.number_at(connection, &to.request_uri);
+            let place = self.place_of_line(now, connection, trunk, number);
+            return Ok(Onward {
+                to: to.peer.into(),
+                way: Way::ToBrowser(place.ok_or((480, "line is not registered"))?),
+                request_uri: Some(to.request_uri),
+                routes: Vec::new(),
+                parties: None,
+            });
+        }
+        let mut onward = of_line(to);
         let numbers = self.context.config.trunks.get(trunk).map(|t| &t.numbers);
         if numbers.is_none_or(|numbers| numbers.inbound == NumberForm::AsIs) {
             onward.parties = None;
@@ -254,14 +316,40 @@ impl Engine {
         })
     }
 
+    /// At our Contact in a dialog of a line: its user names the line, its token the connection.
+    fn at_line(
+        &self,
+        now: Instant,
+        trunk: usize,
+        uri: &Uri,
+        flow: &FlowToken,
+    ) -> Result<Found, NoRoute> {
+        const GONE: NoRoute = (dead_flow(Mode::Contact), "the flow is gone");
+        let connection = flow.connection.filter(|_| flow.trunk == trunk);
+        let connection = connection.ok_or(GONE)?;
+        let number = line_in(uri);
+        let place = self.place_of_line(now, connection, trunk, number.as_deref());
+        let place = place.ok_or(GONE)?;
+        let number = place.address_of_record.rsplit_once('@');
+        let number = number.map_or("", |(number, _)| number);
+        let uri = self.lines.contact_at(now, connection, number).ok_or(GONE)?;
+        Ok(Found {
+            connection,
+            uri,
+            place,
+        })
+    }
+
     /// In Contact mode: the user part of the Request-URI.
     fn at_contact(&self, now: Instant, trunk: usize, uri: &str) -> Result<Option<Found>, NoRoute> {
         let uri = Uri::parse(uri).ok_or((416, "no sip URI"))?;
         let Some(text) = token_in(&uri) else {
             return Ok(None);
         };
-        let Some(Token::Place(token)) = self.edge.tokens.read(text) else {
-            return Ok(None);
+        let token = match self.edge.tokens.read(text) {
+            Some(Token::Place(token)) => token,
+            Some(Token::Flow(flow)) => return self.at_line(now, trunk, &uri, &flow).map(Some),
+            None => return Ok(None),
         };
         match self.edge.bindings.get(now, &token) {
             Some(binding) if binding.trunk == trunk => {

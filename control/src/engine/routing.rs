@@ -15,7 +15,6 @@ use crate::edge::address_of_record;
 use crate::edge::identity::{self, is_anonymous};
 use crate::edge::route::Routes;
 use crate::lines;
-use crate::sdp::Refusal;
 use crate::sip::uri::Scheme;
 use crate::sip::{HeaderName, Message, Method, NameAddr, Transport, Uri};
 use crate::trunk::called::called_numbers;
@@ -25,7 +24,7 @@ use crate::trunk::numbers;
 pub(super) type NoRoute = (u16, &'static str);
 
 /// A `sips` URI where nothing goes over TLS (RFC 5630 section 5.3).
-const SIPS_NOT_ALLOWED: NoRoute = (480, "sips, and the trunk is not spoken to over TLS");
+pub(super) const SIPS_NOT_ALLOWED: NoRoute = (480, "sips, and the trunk is not spoken to over TLS");
 
 /// All targets have asked for a pause, or there is none.
 pub(super) const NO_TARGET: NoRoute = (503, "no target of the trunk takes requests");
@@ -148,20 +147,6 @@ impl Engine {
             Ok(None) => {}
             Err(no_route) => self.refuse_route(now, &request, no_route),
         }
-    }
-
-    /// Refuses a browser's request that goes nowhere; one to a `sips` URI is told that this is why.
-    pub(super) fn refuse_route(&mut self, now: Instant, request: &Incoming, no_route: NoRoute) {
-        let (status, reason) = no_route;
-        if no_route != SIPS_NOT_ALLOWED {
-            return self.context.refuse(now, request, status, reason);
-        }
-        let refusal = Refusal {
-            status,
-            warning_code: 380,
-            text: "SIPS Not Allowed".to_owned(),
-        };
-        self.context.refuse_offer(now, request, &refusal);
     }
 
     /// OPTIONS to a user goes where a call to it would go; one to us is answered here.

@@ -79,13 +79,10 @@ pub(super) fn write(line: &LogLine) {
             address_of_record,
             status,
             registrar,
-        } => {
-            info!(status, registrar, "registration answered");
-            debug!(
-                status,
-                registrar, address_of_record, "registration answered"
-            );
-        }
+        } => info!(
+            status,
+            registrar, address_of_record, "registration answered"
+        ),
         LogLine::ContactMissing { trunk } => info!(
             trunk,
             "the registrar does not list the Contact that it was sent: what was asked for counts"
@@ -100,7 +97,6 @@ pub(super) fn write(line: &LogLine) {
             is_registered: false,
             status,
         } => warn!(trunk, status, "not registered at the trunk"),
-        LogLine::Refused { peer, reason } => debug!(?peer, reason, "message refused"),
         LogLine::Unheard(unheard) => warn!(
             session_id = unheard.session_id,
             from = unheard.from,
@@ -110,6 +106,9 @@ pub(super) fn write(line: &LogLine) {
             unheard.port
         ),
         LogLine::MediaRefused(refusal) => media_refused(refusal),
+        LogLine::CallRefused { .. } | LogLine::LoginFailed { .. } | LogLine::Refused { .. } => {
+            refused(line);
+        }
         LogLine::DigitsLost { count, reason } => warn!(count, reason, "digits lost"),
         LogLine::Target(TargetStatus {
             trunk,
@@ -141,6 +140,28 @@ pub(super) fn write(line: &LogLine) {
             refused_others,
         } => info!(refused_calls, refused_others, "room again"),
         LogLine::Warning(text) => warn!("{text}"),
+    }
+}
+
+fn refused(line: &LogLine) {
+    if let LogLine::CallRefused {
+        peer,
+        status,
+        reason,
+        left_out,
+    } = line
+    {
+        info!(?peer, status, reason, left_out, "call refused");
+    } else if let LogLine::LoginFailed {
+        user,
+        remote,
+        status,
+        left_out,
+    } = line
+    {
+        info!(user, ?remote, status, left_out, "login failed");
+    } else if let LogLine::Refused { peer, reason } = line {
+        debug!(?peer, reason, "message refused");
     }
 }
 

@@ -101,6 +101,16 @@ impl TimerConfig {
     }
 }
 
+/// The account that answers a challenge to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// A number of the owner's.
+    pub number: usize,
+    /// True if only realms are answered that are known: the request is not one that we began
+    /// something with, and whoever challenges it may want no more than a digest to guess at.
+    pub known_realms_only: bool,
+}
+
 /// How one request is sent.
 #[derive(Clone, Debug, Default)]
 pub struct RequestOptions {
@@ -110,7 +120,7 @@ pub struct RequestOptions {
     pub within: Option<Duration>,
     /// The account that answers a challenge to it: a number of the owner's, which comes back with
     /// [`TransactionEvent::Challenged`].
-    pub account: Option<usize>,
+    pub account: Option<Account>,
     /// Where it goes instead if it is larger than [`DATAGRAM_REQUEST_BYTES_MAX`], as long as a
     /// connection can be had there ([`Transactions::fall_back`]).
     ///
@@ -231,7 +241,7 @@ pub struct Challenged {
     /// Its name, also when it is sent again.
     pub transaction: ClientTransactionId,
     /// The account that was named for it.
-    pub account: usize,
+    pub account: Account,
     /// How often it has been sent again before.
     pub tries: u32,
     /// The request as it was sent, without our Via.
@@ -294,7 +304,7 @@ struct Client {
     /// Made by the layer itself (CANCEL), or sent again since: its fate is nobody's concern.
     is_internal: bool,
     timers: TimerConfig,
-    account: Option<usize>,
+    account: Option<Account>,
     /// How often it has been sent again with credentials.
     tries: u32,
     /// The way that it would have gone but for its size.

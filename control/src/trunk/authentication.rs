@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::config::AccountConfig;
 use crate::limits::{CHALLENGE_TRIES_MAX, CHALLENGES_PER_TRUNK_MAX};
 use crate::sip::digest::{self, Challenge, Credentials};
+use crate::sip::transaction::Account;
 use crate::sip::{HeaderName, Message, Method};
 
 /// Who asks: a registrar or user agent (401), or a proxy on the way (407).
@@ -88,11 +89,10 @@ impl Authenticator {
     }
 
     /// Takes the challenges of a 401 or 407 to `request`, which had been sent again so many times
-    /// before. True if it makes sense to send it once more: the password has not been refused yet.
+    /// before, with the account that answers them. True if it makes sense to send it once more: the password has not been refused yet.
     pub(crate) fn challenged(
         &mut self,
-        trunk: usize,
-        account: &AccountConfig,
+        (of, account): (Account, &AccountConfig),
         request: &Message,
         response: &Message,
         tries: u32,
@@ -100,9 +100,14 @@ impl Authenticator {
         if tries >= CHALLENGE_TRIES_MAX {
             return false;
         }
+        let trunk = of.number;
+        let knows_all = !of.known_realms_only || account.realm.is_some();
         let mut any = false;
         for asker in Asker::ALL {
             for (realm, challenge) in answerable(asker, account, response) {
+                if !knows_all && !self.knows(trunk, &realm) {
+                    continue;
+                }
                 let was_answered = tries > 0 && has_credentials(request, asker, &realm);
                 if was_answered && !challenge.stale {
                     // Wrong, then, whatever else is asked for.
@@ -112,6 +117,12 @@ impl Authenticator {
             }
         }
         any
+    }
+
+    /// Has a trunk asked for this realm before?
+    fn knows(&self, trunk: usize, realm: &str) -> bool {
+        let mut known = self.sessions.keys();
+        known.any(|(of, _, name)| *of == trunk && name == realm)
     }
 
     fn learn(&mut self, trunk: usize, asker: Asker, realm: String, challenge: Challenge) -> bool {

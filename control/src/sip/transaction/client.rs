@@ -2,7 +2,7 @@
 
 use super::client_invite::ClientStep;
 use super::{
-    Bytes, Challenged, Client, ClientInvite, ClientKey, ClientMachine, ClientOther,
+    Account, Bytes, Challenged, Client, ClientInvite, ClientKey, ClientMachine, ClientOther,
     ClientTransactionId, Either, HeaderName, Instant, Message, Method, Peer, RequestOptions,
     TimerConfig, TransactionEvent, Transactions, ViaParameters, Way, key, large,
 };
@@ -12,7 +12,7 @@ pub(super) struct Start {
     pub(super) id: ClientTransactionId,
     pub(super) peer: Peer,
     pub(super) timers: TimerConfig,
-    pub(super) account: Option<usize>,
+    pub(super) account: Option<Account>,
     pub(super) tries: u32,
     /// The way that it would have gone but for its size.
     pub(super) fallback: Option<Way>,

@@ -14,6 +14,14 @@ fn account() -> AccountConfig {
     }
 }
 
+/// The account of a trunk, for a request with which we began something.
+fn any(number: usize) -> Account {
+    Account {
+        number,
+        known_realms_only: false,
+    }
+}
+
 fn invite() -> Message {
     let mut request = Message::request(Method::Invite, "sip:1@example.com");
     request.push(HeaderName::From, "<sip:t1@example.com>;tag=a");
@@ -51,7 +59,7 @@ fn d10_a_challenge_is_answered_and_then_in_advance_with_a_rising_count() {
     let mut request = invite();
     known.authorize(0, &account, &mut request, "x");
     assert!(given(&request, HeaderName::ProxyAuthorization).is_empty());
-    assert!(known.challenged(0, &account, &request, &proxy("r", ""), 0));
+    assert!(known.challenged((any(0), &account), &request, &proxy("r", ""), 0));
     for count in ["00000001", "00000002"] {
         let mut request = invite();
         known.authorize(0, &account, &mut request, "x");
@@ -72,14 +80,14 @@ fn d10_a_challenge_is_answered_and_then_in_advance_with_a_rising_count() {
 fn d10_a_password_that_is_refused_is_not_told_again_but_an_old_nonce_is_replaced() {
     let (mut known, account) = (Authenticator::default(), account());
     let mut request = invite();
-    assert!(known.challenged(0, &account, &request, &proxy("r", ""), 0));
+    assert!(known.challenged((any(0), &account), &request, &proxy("r", ""), 0));
     known.authorize(0, &account, &mut request, "x");
-    assert!(!known.challenged(0, &account, &request, &proxy("r", ""), 1));
+    assert!(!known.challenged((any(0), &account), &request, &proxy("r", ""), 1));
     // Credentials that were sent in advance may have been of a nonce that is gone.
-    assert!(known.challenged(0, &account, &request, &proxy("r", ""), 0));
+    assert!(known.challenged((any(0), &account), &request, &proxy("r", ""), 0));
     let stale = proxy("r", ", stale=true");
-    assert!(known.challenged(0, &account, &request, &stale, 1));
-    assert!(!known.challenged(0, &account, &request, &stale, CHALLENGE_TRIES_MAX));
+    assert!(known.challenged((any(0), &account), &request, &stale, 1));
+    assert!(!known.challenged((any(0), &account), &request, &stale, CHALLENGE_TRIES_MAX));
 }
 
 #[test]
@@ -92,7 +100,7 @@ fn d10_the_first_algorithm_that_is_known_is_taken() {
          WWW-Authenticate: Digest realm=\"s\", nonce=\"n3\", qop=\"auth-int\"\r\n",
     );
     let mut request = invite();
-    assert!(known.challenged(0, &account, &request, &response, 0));
+    assert!(known.challenged((any(0), &account), &request, &response, 0));
     known.authorize(0, &account, &mut request, "x");
     let all = given(&request, HeaderName::ProxyAuthorization);
     assert_eq!(all.len(), 1);
@@ -105,8 +113,8 @@ fn d10_other_realms_are_not_told_the_password_and_keep_their_credentials() {
     let (mut known, mut account) = (Authenticator::default(), account());
     account.realm = Some("r".to_owned());
     let mut request = invite();
-    assert!(!known.challenged(0, &account, &request, &proxy("other", ""), 0));
-    assert!(known.challenged(0, &account, &request, &proxy("r", ""), 0));
+    assert!(!known.challenged((any(0), &account), &request, &proxy("other", ""), 0));
+    assert!(known.challenged((any(0), &account), &request, &proxy("r", ""), 0));
     let others =
         "Digest username=\"u\", realm=\"other\", nonce=\"n\", uri=\"sip:a\", response=\"00\"";
     request.push(HeaderName::ProxyAuthorization, others);
@@ -124,9 +132,14 @@ fn d10_a_carrier_that_asks_for_more_and_more_realms_is_refused() {
     let (mut known, account) = (Authenticator::default(), account());
     let request = invite();
     for number in 0..CHALLENGES_PER_TRUNK_MAX {
-        assert!(known.challenged(0, &account, &request, &proxy(&number.to_string(), ""), 0));
+        assert!(known.challenged(
+            (any(0), &account),
+            &request,
+            &proxy(&number.to_string(), ""),
+            0
+        ));
     }
-    assert!(!known.challenged(0, &account, &request, &proxy("one too many", ""), 0));
-    assert!(known.challenged(0, &account, &request, &proxy("0", ""), 0));
-    assert!(known.challenged(1, &account, &request, &proxy("one too many", ""), 0));
+    assert!(!known.challenged((any(0), &account), &request, &proxy("one too many", ""), 0));
+    assert!(known.challenged((any(0), &account), &request, &proxy("0", ""), 0));
+    assert!(known.challenged((any(1), &account), &request, &proxy("one too many", ""), 0));
 }
