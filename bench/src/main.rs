@@ -1,5 +1,6 @@
 //! `ringway-bench`: measures what this machine carries, before traffic goes on it.
 
+mod calls;
 mod check;
 mod clock;
 mod connections;
@@ -64,6 +65,8 @@ enum Command {
     Proxy(proxy::ProxyArguments),
     /// Measures how long a call takes that the first target of a trunk does not take.
     Failover(failover::FailoverArguments),
+    /// Measures how many calls a second ringway sets up and ends, and what each costs it.
+    Calls(calls::CallsArguments),
     /// Measures the memory of idle WSS connections to ringway, and how fast they open.
     Connections(connections::ConnectionsArguments),
     /// The process of one target; the others start it.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Sip(arguments) => sip::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
+        Command::Calls(arguments) => calls::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
         Command::Subject(arguments) => subject::serve(&arguments),
     };

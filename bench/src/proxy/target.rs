@@ -39,7 +39,7 @@ impl Target {
             "[web]\nlisten = \"{address}\"\ntls = \"off\"\nconnections_max = 4000\n\
              connections_per_source_max = 4000\nhandshakes_per_second_per_source = 1000000\n\
              messages_per_second = 1000000\nmessages_per_second_per_source = 1000000\n\
-             [sip]\nlisten = \"{sip}\"\nlisten_tcp = \"{tcp}\"\n[media]\nbrowser_port = 0\n\
+             [sip]\nlisten = \"{sip}\"\nlisten_tcp = \"{tcp}\"\n[media]\nbrowser_port = 0\nflows_max = 16384\n\
              [log]\nlevel = \"error\"\n\
              [[trunk]]\nname = \"carrier\"\ndomain = \"example.test\"\n{trunk}\n{more}\n"
         );
@@ -113,8 +113,17 @@ impl Target {
         self.address
     }
 
+    /// Its resident memory.
+    pub(crate) fn rss_kb(&self) -> Result<u64, Failure> {
+        // With taskset in front it is still the same process.
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        Ok(number.ok_or("no VmRSS in /proc")?.parse()?)
+    }
+
     /// CPU time of all threads of all its processes.
-    pub(super) fn cpu(&self) -> Result<Duration, Failure> {
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
         let group = self.process.id().to_string();
         let mut total = 0;
         for process in fs::read_dir("/proc")?.flatten() {
