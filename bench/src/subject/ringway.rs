@@ -260,7 +260,8 @@ impl Subject for Ringway {
                 | Event::PeerSelected { .. }
                 | Event::MediaStarted { .. }
                 | Event::MediaSilent { .. }
-                | Event::Digit { .. } => None,
+                | Event::Digit { .. }
+                | Event::MediaRefused { .. } => None,
             })?;
         }
         Ok(())

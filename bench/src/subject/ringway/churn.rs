@@ -96,7 +96,8 @@ impl Ringway {
                     Event::PeerSelected { .. }
                     | Event::MediaStarted { .. }
                     | Event::MediaSilent { .. }
-                    | Event::Digit { .. } => {}
+                    | Event::Digit { .. }
+                    | Event::MediaRefused { .. } => {}
                 }
             }
             if counted(account) >= awaited {
