@@ -6,10 +6,12 @@
 //! ACK, `dialog_requests` handles what comes during the call, `end` ends it.
 
 pub(crate) mod admit;
+mod afterlife;
 pub(crate) mod alarms;
 pub(crate) mod answer;
 mod attended;
 mod begin;
+pub(crate) mod cause;
 pub(crate) mod dialog;
 pub(crate) mod dialog_requests;
 pub(crate) mod digit_info;
@@ -47,7 +49,7 @@ use dataplane::link::{FlowId, FlowTotals};
 use hashbrown::HashMap;
 
 use self::alarms::{Alarm, Alarms};
-use self::end::Cause;
+use self::cause::{Cause, Why};
 use self::leg::Leg;
 use self::state::State;
 use crate::config::{Config, TrunkConfig};
@@ -106,6 +108,10 @@ pub(crate) struct Call {
     pub(crate) plan: Option<OfferPlan>,
     /// Our answer to the caller, once there is one: the same bytes in 183 and 200.
     pub(crate) answer: Option<String>,
+    /// It was in a provisional response.
+    pub(crate) is_answer_told: bool,
+    /// Headers of the callee's 2xx for ours.
+    pub(crate) passed: Option<Box<Message>>,
     pub(crate) codec: Option<String>,
     /// Flows whose opening has not been confirmed.
     pub(crate) opening: BTreeSet<FlowId>,
@@ -147,6 +153,10 @@ pub(crate) struct Call {
     pub(crate) relays: BTreeSet<ClientTransactionId>,
     /// Why and with which status it ended.
     pub(crate) cause: Option<Cause>,
+    /// Reason headers for who answers when it has ended already.
+    pub(crate) farewell: Vec<String>,
+    /// When the caller's INVITE expires.
+    expires_at: Option<Instant>,
     deadline: Option<Instant>,
 }
 
@@ -215,6 +225,8 @@ pub(crate) struct Calls {
     relays: BTreeMap<ClientTransactionId, dialog_requests::Relay>,
     digit_infos: BTreeMap<ClientTransactionId, (CallId, Party)>,
     refreshes: BTreeMap<ClientTransactionId, refresh::Refresh>,
+    /// What is left of calls that are over.
+    afterlives: BTreeMap<CallId, afterlife::Afterlife>,
     alarms: Alarms,
     deadlines: BTreeSet<(Instant, CallId)>,
     by_connection: BTreeSet<(ConnectionId, CallId)>,
@@ -241,6 +253,7 @@ impl Calls {
             + self.relays.len()
             + self.refreshes.len()
             + self.digit_infos.len()
+            + self.afterlives.len()
             + self.alarms.len()
             + self.deadlines.len()
             + self.by_connection.len()
@@ -278,6 +291,8 @@ impl Calls {
                 Alarm::Reoffer => self.reoffer_due(context, now, id),
                 Alarm::Reliable => self.reliable_due(context, now, id),
                 Alarm::Unheard => self.unheard_due(context, id),
+                Alarm::MediaClosed(party) => self.not_hung_up(context, now, id, party),
+                Alarm::Forget => self.forget(id),
             }
         }
         self.limits_settled(context, now);
@@ -301,12 +316,12 @@ impl Calls {
                 State::Opening | State::Calling | State::Answered | State::Left
             ) {
                 let is_caller = |caller: &Leg| caller.peer == gone;
-                let cause = if call.caller.as_ref().is_some_and(is_caller) {
-                    Cause::of(487, "caller's connection closed")
-                } else {
-                    Cause::of(480, "callee's connection closed")
+                let party = match call.caller.as_ref().is_some_and(is_caller) {
+                    true => Party::Caller,
+                    false => Party::Callee,
                 };
-                self.end(context, now, id, cause);
+                let why = Why::ConnectionLost(party);
+                self.end(context, now, id, Cause::because(&why));
             }
         }
     }
@@ -356,7 +371,7 @@ impl Calls {
     pub(crate) fn stop(&mut self, context: &mut Context, now: Instant) {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
-            self.end(context, now, id, Cause::of(503, "gateway stops"));
+            self.end(context, now, id, Cause::because(&Why::Stopping));
         }
     }
 
@@ -383,7 +398,7 @@ impl Calls {
     }
 
     /// Forgets a call and every way to it.
-    fn remove(&mut self, id: CallId) {
+    fn remove(&mut self, now: Instant, id: CallId) {
         self.set_deadline(id, None);
         self.alarms.clear(id);
         let Some(call) = self.calls.remove(&id) else {
@@ -420,6 +435,7 @@ impl Calls {
         if let Some(transaction) = call.callee_invite {
             self.by_client_invite.remove(&transaction);
         }
+        self.outlive(now, call);
     }
 
     fn set_deadline(&mut self, id: CallId, at: Option<Instant>) {
@@ -440,18 +456,19 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let cause = match call.state {
-            State::Opening => Cause::of(503, "media workers did not answer"),
-            State::Calling => Cause::of(408, "no answer"),
-            State::Answered | State::Talking => Cause::of(200, "no media path"),
-            State::Left => Cause::of(200, "transferred, and did not hang up"),
+        let why = match call.state {
+            State::Opening => Why::NoFlow("media workers did not answer"),
+            State::Calling if call.expires_at.is_some_and(|at| at <= now) => Why::Expired,
+            State::Calling => Why::NoAnswer,
+            State::Answered | State::Talking => Why::NoMediaPath,
+            State::Left => Why::Transferred("transferred, and did not hang up"),
             State::Ending if !call.closing.is_empty() => {
                 // The workers do not answer; the callee's INVITE may still be.
                 call.closing.clear();
                 return self.finish_if_done(context, now, id);
             }
-            State::Ending => return self.remove(id),
+            State::Ending => return self.remove(now, id),
         };
-        self.end(context, now, id, cause);
+        self.end(context, now, id, Cause::because(&why));
     }
 }

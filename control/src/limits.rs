@@ -78,6 +78,17 @@ pub const FLOWS_OPEN_WITHIN: Duration = Duration::from_secs(2);
 pub const MEDIA_KEYED_WITHIN: Duration = Duration::from_secs(30);
 /// Time between the 200 and the first media of each side, before the log says that none comes.
 pub const MEDIA_HEARD_WITHIN: Duration = Duration::from_secs(5);
+/// Time that a browser has to hang up once it has closed its DTLS association without keys.
+pub const HANG_UP_AFTER_CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// DTLS associations that a browser may close before the answer and begin again.
+pub const ASSOCIATIONS_PER_LEG_MAX: u8 = 4;
+/// Time that the dialogs of a call which is over are kept for the NOTIFYs of its transfers; each
+/// NOTIFY that goes on begins it anew (RFC 5057).
+pub const SUBSCRIPTION_OUTLIVES_CALL: Duration = Duration::from_secs(64);
+/// NOTIFYs that pass after the end of one call; more are 481.
+pub const NOTIFIES_AFTER_CALL_MAX: u8 = 16;
+/// Calls that are over and whose transfers are still told of; the oldest is forgotten.
+pub const AFTERLIVES_MAX: usize = 1024;
 /// Time that workers have to report a call's totals at its end.
 pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Time until a part of the process that has ended by itself is started again; doubled each time.

@@ -14,7 +14,7 @@ use crate::peers::{
 };
 use crate::trouble::cancel_of;
 
-fn dial(world: &mut World) -> (Peer, Message, Message) {
+pub(crate) fn dial(world: &mut World) -> (Peer, Message, Message) {
     let browser = register_at_carrier(world, "alice");
     let invite = browser_invite("alice", "carrier.test", "bob", BROWSER_OFFER);
     world.receive(browser, &invite);

@@ -24,17 +24,22 @@ fn directed(sdp: &str, direction: &str) -> String {
     format!("{}a={direction}\r\n{}", &sdp[..end], &sdp[end..])
 }
 
-/// How long a flow may be silent, as the worker was told last.
+/// What the worker was told of how long a flow may be silent.
+fn patiences(world: &World, flow: FlowId) -> Vec<Option<Duration>> {
+    let mut told = Vec::new();
+    for command in &world.commands {
+        if let Command::ExpectMedia { flow: of, within } = command
+            && *of == flow
+        {
+            told.push(*within);
+        }
+    }
+    told
+}
+
+/// The same, as it was told last.
 fn patience(world: &World, flow: FlowId) -> Option<Duration> {
-    let told = world
-        .commands
-        .iter()
-        .rev()
-        .find_map(|command| match command {
-            Command::ExpectMedia { flow: of, within } if *of == flow => Some(*within),
-            _ => None,
-        });
-    told.expect("the worker was told")
+    *patiences(world, flow).last().unwrap()
 }
 
 fn fall_silent(world: &mut World, flow: FlowId, silent_for: Duration) {
@@ -226,15 +231,7 @@ fn media_f2_a_hold_has_a_time_out_of_its_own() {
 #[test]
 fn media_f2_silence_counts_from_the_answer() {
     let talk = Talk::new();
-    let told = talk
-        .world
-        .commands
-        .iter()
-        .filter_map(|command| match command {
-            Command::ExpectMedia { flow, within } if *flow == talk.flow => Some(*within),
-            _ => None,
-        });
-    let told: Vec<Option<Duration>> = told.collect();
+    let told = patiences(&talk.world, talk.flow);
     let last = told.get(told.len() - 2..);
     assert_eq!(last, Some([None, Some(SILENT_AFTER)].as_slice()));
 }

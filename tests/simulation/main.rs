@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod answering;
 mod association;
 mod bodies;
 mod calls;
@@ -10,6 +11,7 @@ mod carrier_media;
 mod contact_dialogs;
 mod descriptions;
 mod dialects;
+mod dialogs;
 mod digest_leak;
 mod digits;
 mod failover;
@@ -34,6 +36,7 @@ mod peers;
 mod privacy;
 mod proxy;
 mod random;
+mod reasons;
 mod refer;
 mod registrars;
 mod registration;

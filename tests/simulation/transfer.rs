@@ -477,7 +477,8 @@ fn d5_who_is_left_alone_by_a_transfer_that_fails_is_hung_up_on() {
     let bye = talk.world.expect_request(trunk(), &Method::Bye);
     assert_eq!(bye.call_id(), talk.onward.call_id());
     let reason = bye.header(HeaderName::Reason);
-    assert_eq!(reason, Some("SIP;cause=486;text=\"Busy Here\""));
+    let busy = "SIP;cause=486;text=\"Busy Here\", Q.850;cause=17";
+    assert_eq!(reason, Some(busy));
     talk.world
         .receive(trunk(), &answer_to(&bye, 200, "bob1", None));
     talk.world.expect_silence(talk.browser);

@@ -153,6 +153,9 @@ pub(super) fn check_invite(invite: &Message) -> Result<(), u16> {
         return Err(420);
     }
     invite.session_description().map_err(BodyError::status)?;
+    if super::dialog::has_alien_contact(invite) {
+        return Err(416);
+    }
     if super::dialog::contact_uri(invite).is_none() {
         return Err(400);
     }
@@ -163,7 +166,7 @@ pub(super) fn check_invite(invite: &Message) -> Result<(), u16> {
 }
 
 /// What a `Require` may ask for (RFC 3261 section 8.2.2.3).
-fn is_unsupported(option: &str) -> bool {
+pub(super) fn is_unsupported(option: &str) -> bool {
     !["timer", "100rel", "replaces"]
         .iter()
         .any(|known| option.eq_ignore_ascii_case(known))

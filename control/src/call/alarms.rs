@@ -19,11 +19,15 @@ pub(crate) enum Alarm {
     Reliable,
     /// Media should have come from each side.
     Unheard,
+    /// A browser that has closed its DTLS association should have hung up.
+    MediaClosed(Party),
+    /// The dialogs of a call that is over are kept no longer.
+    Forget,
 }
 
 impl Alarm {
     /// Every alarm that a call can have.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Refresh(Party::Caller),
         Self::Refresh(Party::Callee),
         Self::Expire(Party::Caller),
@@ -31,6 +35,9 @@ impl Alarm {
         Self::Reoffer,
         Self::Reliable,
         Self::Unheard,
+        Self::MediaClosed(Party::Caller),
+        Self::MediaClosed(Party::Callee),
+        Self::Forget,
     ];
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::flows::connect_remote;
 use super::headers;
 use super::hearing;
@@ -119,13 +119,24 @@ impl Calls {
         answer.set_to_tag(&caller.dialog.local_tag);
         answer.copy_from(&call.invite.message, HeaderName::RecordRoute);
         answer.push(HeaderName::Contact, caller.contact(context));
-        headers::copy_response(context, callee, response, &mut answer);
+        headers::copy_response(
+            context,
+            (callee, call.counted.caller),
+            response,
+            &mut answer,
+        );
         caller.dialog.name_session(&mut answer);
+        // Told once it need not be told again to who loses nothing; a client that takes it for
+        // another answer fails (RFC 3261 section 13.2.1).
+        let is_news = !call.is_answer_told
+            || (response.description().is_some() && matches!(caller.side, Side::Trunk(_)));
         if let Some(text) = &call.answer
             && !call.is_late
             && !call.early_media_off
+            && is_news
         {
             answer.set_body("application/sdp", Bytes::from(text.clone()));
+            call.is_answer_told = true;
         }
         self.send_provisional(context, now, id, answer);
     }
@@ -154,7 +165,7 @@ impl Calls {
         if call.state != State::Calling {
             // It was answered while our CANCEL was on its way (RFC 3261 section 9.1).
             leg.send_ack(context, now, invite, leg.invite_sequence);
-            leg.send_bye(context, now, None);
+            leg.send_bye(context, now, &call.farewell);
             return self.finish_if_done(context, now, id);
         }
         leg.invite = Invite::Accepted;
@@ -162,19 +173,27 @@ impl Calls {
         leg.note_allow(response);
         leg.send_ack(context, now, invite, leg.invite_sequence);
         call.note_session_id(response);
+        let sides = (call.counted.caller, call.counted.callee);
+        if let (caller, Some(callee)) = sides {
+            let mut passed = Message::request(Method::Invite, "");
+            headers::copy_response(context, (callee, caller), response, &mut passed);
+            call.passed = Some(Box::new(passed));
+        }
         let was_off = std::mem::take(&mut call.early_media_off);
         if let Some(description) = response.description() {
             if let Err(refusal) = connect(context, call, &description) {
                 let reason = format!("callee's answer: {}", refusal.text);
-                return self.end(context, now, id, Cause::of(488, reason));
+                return self.end(
+                    context,
+                    now,
+                    id,
+                    Cause::because(&Why::UnusableAnswer(reason)),
+                );
             }
         } else if call.callee.as_ref().is_none_or(|leg| leg.remote.is_none()) {
-            return self.end(
-                context,
-                now,
-                id,
-                Cause::of(500, "callee's 200 has no description"),
-            );
+            let mut cause = Cause::of(500, "callee's 200 has no description");
+            cause.reasons = Why::UnusableAnswer(String::new()).reasons();
+            return self.end(context, now, id, cause);
         } else if is_other || was_off {
             // Its answer was in a provisional response (RFC 6337 section 3.1.1).
             if let Some(leg) = &call.callee {
@@ -201,7 +220,10 @@ impl Calls {
             return;
         };
         leg.awaits_answer = call.is_late;
-        let answer = accept(context, leg, &call.invite.message, text);
+        let mut answer = accept(context, leg, &call.invite.message, text);
+        for (name, value) in call.passed.iter().flat_map(|passed| passed.lines()) {
+            answer.push(name, value);
+        }
         context.respond(now, call.invite.transaction, answer);
         leg.invite = Invite::Accepted;
         call.answered_at = Some(now);
@@ -221,7 +243,14 @@ impl Calls {
         };
         let plan = match sdp::plan_local_answer(&call.offer, &CodecPolicy::browser()) {
             Ok(plan) => plan,
-            Err(refusal) => return self.end(context, now, id, Cause::of(488, refusal.text)),
+            Err(refusal) => {
+                return self.end(
+                    context,
+                    now,
+                    id,
+                    Cause::because(&Why::UnusableAnswer(refusal.text)),
+                );
+            }
         };
         let Some(leg) = call.caller.as_mut() else {
             return;
@@ -277,7 +306,12 @@ impl Calls {
         if let Some(caller) = call.caller.as_mut() {
             let mut answer = Message::response_to(&call.invite.message, status, None);
             answer.set_to_tag(&caller.dialog.local_tag);
-            headers::copy_response(context, callee, response, &mut answer);
+            headers::copy_response(
+                context,
+                (callee, call.counted.caller),
+                response,
+                &mut answer,
+            );
             caller.dialog.name_session(&mut answer);
             copy_challenges(response, &mut answer);
             context.respond(now, call.invite.transaction, answer);

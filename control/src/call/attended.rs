@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::alarms::Alarm;
+use super::cause::Why;
 use super::exchange::Place;
 use super::flows::joint_policy;
 use super::leg::{Leg, Side};
@@ -115,7 +116,7 @@ impl Calls {
         let replaced = self.calls.get_mut(&left);
         if let Some(leg) = replaced.and_then(|call: &mut Call| call.leg_mut(by.other())) {
             leg.clear_routes(context);
-            leg.send_bye(context, now, None);
+            leg.send_bye(context, now, &Why::Transferred("replaced").reasons());
         }
         let Some(call) = self.calls.get_mut(&place.0) else {
             return;

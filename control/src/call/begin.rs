@@ -57,6 +57,8 @@ impl Calls {
             offer: new.offer,
             plan: new.plan,
             answer: None,
+            is_answer_told: false,
+            passed: None,
             codec: None,
             opening: BTreeSet::new(),
             closing: BTreeSet::new(),
@@ -78,6 +80,8 @@ impl Calls {
             refers: Vec::new(),
             relays: BTreeSet::new(),
             cause: None,
+            farewell: Vec::new(),
+            expires_at: None,
             deadline: None,
         };
         self.insert(call);

@@ -2,7 +2,8 @@
 //! the peer's.
 
 use crate::sip::header::params::without_tags;
-use crate::sip::{Contact, HeaderName, Message, Method, NameAddr};
+use crate::sip::uri::Scheme;
+use crate::sip::{Contact, HeaderName, Message, Method, NameAddr, Uri};
 
 /// A dialog, early or confirmed, as either side sees it.
 #[derive(Clone, Debug)]
@@ -50,10 +51,7 @@ impl Dialog {
             local: without_tag(invite.header(HeaderName::To)?),
             remote: without_tag(from),
             remote_target: contact_uri(invite)?,
-            route_set: invite
-                .values(HeaderName::RecordRoute)
-                .map(str::to_owned)
-                .collect(),
+            route_set: routes_of(invite),
             local_sequence: 0,
             stride: 1,
             remote_sequence: sequence(invite),
@@ -102,10 +100,7 @@ impl Dialog {
         self.refresh_target(response);
         let Some(tag) = response.to_tag() else { return };
         self.remote_tag = Some(tag.to_owned());
-        self.route_set = response
-            .values(HeaderName::RecordRoute)
-            .map(str::to_owned)
-            .collect();
+        self.route_set = routes_of(response);
         self.route_set.reverse();
     }
 
@@ -139,10 +134,17 @@ impl Dialog {
     /// A request with a given sequence number: ACK carries that of its INVITE.
     pub(crate) fn request_with_sequence(&self, method: Method, sequence: u32) -> Message {
         let name = method.as_str().to_owned();
-        let mut request = Message::request(method, &self.remote_target);
+        // RFC 3261 section 12.2.1.1: a first route without `lr` takes the place of the target.
+        let first = self.route_set.first().and_then(|route| strict_uri(route));
+        let strict = first.filter(|_| self.remote_tag.is_some());
+        let target = strict.as_deref().unwrap_or(&self.remote_target);
+        let mut request = Message::request(method, target);
         request.push(HeaderName::MaxForwards, "70");
-        for route in &self.route_set {
+        for route in self.route_set.iter().skip(usize::from(strict.is_some())) {
             request.push(HeaderName::Route, route.as_str());
+        }
+        if strict.is_some() {
+            request.push(HeaderName::Route, format!("<{}>", self.remote_target));
         }
         request.push(
             HeaderName::From,
@@ -172,12 +174,46 @@ pub(crate) fn sequence(message: &Message) -> Option<u32> {
     message.cseq().map(|sequence| sequence.number)
 }
 
-/// The URI of the first Contact.
+/// The URI of the first Contact: of SIP or SIPS (RFC 3261 section 8.1.1.8).
 pub(crate) fn contact_uri(message: &Message) -> Option<String> {
+    let uri = first_contact(message)?;
+    matches!(uri.scheme, Scheme::Sip | Scheme::Sips).then(|| uri.to_string())
+}
+
+/// Is the first Contact an address that no request can be sent to?
+pub(crate) fn has_alien_contact(message: &Message) -> bool {
+    first_contact(message).is_some_and(|uri| !matches!(uri.scheme, Scheme::Sip | Scheme::Sips))
+}
+
+fn first_contact(message: &Message) -> Option<Uri> {
     match Contact::parse(message.values(HeaderName::Contact).next()?)? {
-        Contact::Address(contact) => Some(contact.uri.to_string()),
+        Contact::Address(contact) => Some(contact.uri),
         Contact::Star => None,
     }
+}
+
+/// The routes that a message records. Without brackets the parameters would be those of the
+/// header (RFC 3261 section 20); whoever writes so means those of the URI.
+fn routes_of(message: &Message) -> Vec<String> {
+    let routes = message.values(HeaderName::RecordRoute);
+    let bracketed = |route: &str| match route.contains('<') {
+        true => route.to_owned(),
+        false => format!("<{}>", route.trim()),
+    };
+    routes.map(bracketed).collect()
+}
+
+/// The URI of a route to a strict router, as it may stand in a Request-URI.
+fn strict_uri(route: &str) -> Option<String> {
+    let NameAddr {
+        mut uri, params, ..
+    } = NameAddr::parse(route)?;
+    if uri.params.has("lr") || params.has("lr") {
+        return None;
+    }
+    uri.params.remove("method");
+    uri.headers.clear();
+    Some(uri.to_string())
 }
 
 /// A From or To value without its tag.

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
-use super::admit::refuse_body;
+use super::admit::{is_unsupported, refuse_body, refuse_invite};
 use super::answer::{accept, grant_timer};
-use super::end::Cause;
+use super::cause::{Cause, Why};
+use super::dialog::has_alien_contact;
 use super::headers;
 use super::leg::{Leg, Side};
+use super::refer::pass_notify;
 use super::referred::Wanted;
 use super::state::State;
 use super::{CallId, Calls, Party};
@@ -19,8 +21,8 @@ use crate::sip::{HeaderName, Message, Method};
 /// A request that was passed on to the other leg and waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    call: CallId,
-    from: Party,
+    pub(super) call: CallId,
+    pub(super) from: Party,
     pub(super) request: Incoming,
 }
 
@@ -72,12 +74,7 @@ impl Calls {
         transaction: ServerTransactionId,
     ) {
         if let Some(id) = self.by_server_invite.get(&transaction).copied() {
-            self.end(
-                context,
-                now,
-                id,
-                Cause::of(200, "caller did not acknowledge the answer"),
-            );
+            self.end(context, now, id, Cause::because(&Why::NotAcknowledged));
         }
     }
 
@@ -89,12 +86,14 @@ impl Calls {
         request: Incoming,
     ) -> InDialog {
         let Some((id, party)) = self.find(&request.message) else {
-            return InDialog::NotOurs(request);
+            return self.request_after_call(context, now, request);
         };
         let Some(call) = self.calls.get_mut(&id) else {
             return InDialog::NotOurs(request);
         };
         let state = call.state;
+        let outlives = request.method() == Method::Bye
+            || (request.method() == Method::Notify && call.is_told_of_transfers());
         let is_gone = call.is_gone(party);
         let Some(leg) = call.leg_mut(party) else {
             return InDialog::NotOurs(request);
@@ -103,7 +102,7 @@ impl Calls {
             context.refuse(now, &request, 403, "request in a dialog of somebody else");
             return InDialog::Taken;
         }
-        if is_gone || (state == State::Ending && request.method() != Method::Bye) {
+        if is_gone || (state == State::Ending && !outlives) {
             return InDialog::NotOurs(request);
         }
         if leg.dialog.learn_from_request(&request.message).is_err() {
@@ -115,6 +114,10 @@ impl Calls {
         self.move_leg(id, party, request.peer);
         if state == State::Left && !matches!(request.method(), Method::Bye | Method::Options) {
             context.refuse(now, &request, 480, "the other side was transferred");
+            return InDialog::Taken;
+        }
+        if let Some(status) = unacceptable(&request.message) {
+            refuse_invite(context, now, &request, status);
             return InDialog::Taken;
         }
         if matches!(request.method(), Method::Invite | Method::Update)
@@ -162,6 +165,9 @@ impl Calls {
         };
         let mut answer = context.response(&relay.request.message, status);
         headers::copy_relayed_response(response, &mut answer);
+        if relay.request.method() == Method::Refer {
+            self.refer_answered(&relay, response);
+        }
         let call = self.calls.get(&relay.call);
         if let Some(leg) = call.and_then(|call| call.leg(relay.from)) {
             leg.dialog.name_session(&mut answer);
@@ -174,12 +180,7 @@ impl Calls {
         }
         context.respond(now, relay.request.transaction, answer);
         if status == 481 {
-            self.end(
-                context,
-                now,
-                relay.call,
-                Cause::of(200, "the other side has no such call"),
-            );
+            self.end(context, now, relay.call, Cause::because(&Why::NoSuchCall));
         }
         true
     }
@@ -225,9 +226,7 @@ impl Calls {
             Party::Caller => "caller hung up",
             Party::Callee => "callee hung up",
         };
-        let mut cause = Cause::of(200, text);
-        cause.by = Some(party);
-        cause.reason = bye.message.header(HeaderName::Reason).map(str::to_owned);
+        let cause = Cause::said_by(party, text, &bye.message);
         self.end(context, now, id, cause);
     }
 
@@ -280,7 +279,7 @@ impl Calls {
                 return context.refuse(now, &request, 400, "Refer-To not understood");
             }
         } else if method == Method::Notify {
-            call.pass_notify(party, &request.message, &mut passed);
+            pass_notify(&call.refers, party, &request.message, &mut passed);
         }
         self.send_relay(context, now, id, party, request, &passed);
     }
@@ -301,17 +300,8 @@ impl Calls {
             return;
         };
         let method = request.method();
-        let mut onward = leg.dialog.request(method.clone());
+        let onward = write_passed(context, leg, &request.message, passed);
         let numbers = leg.dialog.local_sequence..leg.dialog.local_sequence + leg.dialog.stride;
-        for (name, value) in passed.lines() {
-            onward.push(name, value);
-        }
-        if matches!(method, Method::Refer | Method::Notify) {
-            onward.push(HeaderName::Contact, leg.contact(context));
-        }
-        if let Some(media_type) = request.message.header(HeaderName::ContentType) {
-            onward.set_body(media_type, request.message.body().clone());
-        }
         let transaction = leg.send(context, now, onward);
         if method == Method::Refer {
             call.note_refer(party, &request.message, numbers);
@@ -363,6 +353,21 @@ impl Calls {
     }
 }
 
+/// What a request within a dialog is refused for before it is looked at: extensions that are not
+/// known here (RFC 3261 section 8.2.2.3), an address that nothing can be sent to. A BYE is always
+/// taken, a transfer knows extensions of its own.
+fn unacceptable(request: &Message) -> Option<u16> {
+    let method = request.method();
+    if matches!(method, Method::Bye | Method::Refer) {
+        return None;
+    }
+    if request.values(HeaderName::Require).any(is_unsupported) {
+        return Some(420);
+    }
+    let refreshes = matches!(method, Method::Invite | Method::Update);
+    (refreshes && has_alien_contact(request)).then_some(416)
+}
+
 /// Candidates of a browser (RFC 8840): we need none, and the other side must not see them.
 fn is_for_us(request: &Incoming) -> bool {
     let media_type = request.message.header(HeaderName::ContentType);
@@ -374,9 +379,30 @@ fn is_for_us(request: &Incoming) -> bool {
     })
 }
 
+/// A request that passes, in the dialog of this leg.
+pub(super) fn write_passed(
+    context: &Context,
+    leg: &mut Leg,
+    request: &Message,
+    passed: &Message,
+) -> Message {
+    let method = request.method();
+    let mut onward = leg.dialog.request(method.clone());
+    for (name, value) in passed.lines() {
+        onward.push(name, value);
+    }
+    if matches!(method, Method::Refer | Method::Notify) {
+        onward.push(HeaderName::Contact, leg.contact(context));
+    }
+    if let Some(media_type) = request.header(HeaderName::ContentType) {
+        onward.set_body(media_type, request.body().clone());
+    }
+    onward
+}
+
 /// Requests of a dialog come from its peer: for a trunk, from an address of its own; for a browser,
 /// over a WebSocket with both tags, which only the two sides know.
-fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
+pub(super) fn may_speak_for(context: &Context, leg: &Leg, peer: Peer) -> bool {
     match (leg.side, peer) {
         (Side::Browser, Peer::WebSocket(_)) => true,
         (Side::Trunk(index), Peer::Udp(_) | Peer::Tcp(_) | Peer::Tls(_)) => {

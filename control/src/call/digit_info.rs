@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use dataplane::link::FlowId;
 
+use super::cause::{Cause, Why};
 use super::digits::dtmf;
-use super::end::Cause;
 use super::state::State;
 use super::{CallId, Calls, Party};
 use crate::config::Dtmf;
@@ -73,7 +73,7 @@ impl Calls {
         match status {
             200..=299 => {}
             481 => {
-                let cause = Cause::of(200, "the other side has no such call");
+                let cause = Cause::because(&Why::NoSuchCall);
                 self.end(context, now, id, cause);
                 return true;
             }

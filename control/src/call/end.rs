@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use dataplane::link::{Command, FlowId, FlowTotals, Media};
 
+use super::cause::{Cause, Why, reasons_in};
 use super::leg::{Invite, Leg};
 use super::state::State;
 use super::{Call, CallId, Calls, Party};
@@ -11,35 +12,12 @@ use crate::engine::context::Context;
 use crate::engine::output::{CallEnded, LegStatistics, LogLine};
 use crate::limits::FLOWS_CLOSE_WITHIN;
 use crate::media::handshake::HandshakeCommand;
+use crate::sip::Message;
 use crate::sip::transaction::ServerTransactionId;
-use crate::sip::{HeaderName, Message};
-
-/// Why a call ends.
-#[derive(Clone, Debug)]
-pub(crate) struct Cause {
-    /// What the caller is answered, if it has not been; 200 for a call that was answered.
-    pub(crate) status: u16,
-    /// For the log.
-    pub(crate) text: String,
-    /// Who hung up: that side is told nothing more.
-    pub(crate) by: Option<Party>,
-    /// Reason header for the other side (RFC 3326).
-    pub(crate) reason: Option<String>,
-}
-
-impl Cause {
-    pub(crate) fn of(status: u16, text: impl Into<String>) -> Self {
-        Self {
-            status,
-            text: text.into(),
-            by: None,
-            reason: None,
-        }
-    }
-}
 
 impl Calls {
-    /// The caller has cancelled its INVITE; the transaction layer has answered the CANCEL.
+    /// The caller has cancelled its INVITE; the transaction layer has answered the CANCEL. None if
+    /// its connection is gone.
     pub(crate) fn cancelled(
         &mut self,
         context: &mut Context,
@@ -55,11 +33,15 @@ impl Calls {
             .get(&id)
             .is_some_and(|call| call.invite.transaction != transaction)
         {
-            return self.withdraw_reoffer(context, now, id, 487, cancel);
+            let reasons = reasons_in(cancel).unwrap_or_else(|| Why::Withdrawn(487).reasons());
+            return self.withdraw_reoffer(context, now, id, 487, &reasons);
         }
-        let reason = cancel.and_then(|cancel| cancel.header(HeaderName::Reason));
         let mut cause = Cause::of(487, "caller cancelled");
-        cause.reason = reason.map(str::to_owned);
+        match (cancel, reasons_in(cancel)) {
+            (_, Some(reasons)) => cause.reasons = reasons,
+            (Some(_), None) => {}
+            (None, None) => cause = Cause::because(&Why::ConnectionLost(Party::Caller)),
+        }
         let early = self
             .calls
             .get(&id)
@@ -93,13 +75,14 @@ impl Calls {
         call.become_state(State::Ending);
         let referral = call.referral.take();
         self.leave_trunks(now, id, cause.status);
-        self.answer_pending(context, now, id);
+        self.answer_pending(context, now, id, &cause);
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
         end_caller(context, now, call, &cause);
         end_callee(context, now, call, &cause);
         close_flows(context, call);
+        call.farewell.clone_from(&cause.reasons);
         let status = cause.status;
         call.cause = Some(cause);
         self.set_deadline(id, Some(now + FLOWS_CLOSE_WITHIN));
@@ -111,8 +94,8 @@ impl Calls {
 
     /// Requests within the dialogs that still wait for an answer get one (RFC 3261 section
     /// 15.1.2).
-    fn answer_pending(&mut self, context: &mut Context, now: Instant, id: CallId) {
-        self.withdraw_reoffer(context, now, id, 487, None);
+    fn answer_pending(&mut self, context: &mut Context, now: Instant, id: CallId, cause: &Cause) {
+        self.withdraw_reoffer(context, now, id, 487, &cause.reasons);
         self.refuse_parked(context, now, id, 487);
         self.refuse_relays(context, now, id);
     }
@@ -167,7 +150,7 @@ impl Calls {
             .as_ref()
             .is_some_and(|leg| matches!(leg.invite, Invite::Client(_)));
         if !pending {
-            self.remove(id);
+            self.remove(now, id);
         } else {
             // The transaction layer reports a final answer or a timeout; this is the net below.
             self.set_deadline(id, Some(now + crate::limits::LATE_ANSWER_WITHIN));
@@ -227,7 +210,7 @@ fn end_caller(context: &mut Context, now: Instant, call: &mut Call, cause: &Caus
             leg.invite = Invite::Over;
         }
         Invite::Accepted if cause.by == Some(Party::Caller) => leg.invite = Invite::Over,
-        Invite::Accepted => leg.send_bye(context, now, cause.reason.as_deref()),
+        Invite::Accepted => leg.send_bye(context, now, &cause.reasons),
         Invite::None | Invite::Client(_) | Invite::Over => {}
     }
 }
@@ -238,13 +221,12 @@ fn end_callee(context: &mut Context, now: Instant, call: &mut Call, cause: &Caus
     };
     match leg.invite {
         Invite::Client(transaction) => {
-            let reason = cause.reason.as_deref();
             context
                 .transactions
-                .cancel_with_reason(now, transaction, reason);
+                .cancel(now, transaction, &cause.reasons);
         }
         Invite::Accepted if cause.by == Some(Party::Callee) => leg.invite = Invite::Over,
-        Invite::Accepted => leg.send_bye(context, now, cause.reason.as_deref()),
+        Invite::Accepted => leg.send_bye(context, now, &cause.reasons),
         Invite::None | Invite::Server(_) | Invite::Over => {}
     }
 }

@@ -19,7 +19,7 @@ impl Calls {
         self.put_leg(other, first);
         self.put_leg(one, second);
         self.exchange_counted(one, other);
-        for alarm in [Alarm::Refresh, Alarm::Expire] {
+        for alarm in [Alarm::Refresh, Alarm::Expire, Alarm::MediaClosed] {
             let (first, second) = ((one.0, alarm(one.1)), (other.0, alarm(other.1)));
             self.alarms.exchange(first, second);
         }

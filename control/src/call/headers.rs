@@ -92,12 +92,20 @@ pub(crate) fn copy_to_browser(from: &Message, to: &mut Message, caller: Side) {
 }
 
 /// Copies what passes from the called leg's response to the calling leg's.
-pub(crate) fn copy_response(context: &Context, callee: Side, from: &Message, to: &mut Message) {
+/// The headers that the operator has listed for a trunk pass from either side of it.
+pub(crate) fn copy_response(
+    context: &Context,
+    (callee, caller): (Side, Side),
+    from: &Message,
+    to: &mut Message,
+) {
     copy(&IN_RESPONSE, from, to);
     if matches!(callee, Side::Trunk(_)) {
         copy_believed(from, to);
     }
-    copy_listed(&listed(context, callee), from, to);
+    for side in [callee, caller] {
+        copy_listed(&listed(context, side), from, to);
+    }
     name_numbers(context, callee, to);
 }
 

@@ -72,6 +72,8 @@ pub(super) fn rejoin(context: &mut Context, call: &mut Call) {
             }
         }
     }
+    hearing::expect(context, caller, callee);
+    hearing::expect(context, callee, caller);
     call.routed = routes.iter().map(|route| route.kind).collect();
     for route in &routes {
         note_codec(&mut call.codec, route);
@@ -126,8 +128,6 @@ pub(crate) fn connect_medium(
             },
         );
     }
-    hearing::expect(context, source, target);
-    hearing::expect(context, target, source);
 }
 
 pub(super) fn set_route(

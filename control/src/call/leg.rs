@@ -83,6 +83,8 @@ pub(crate) struct Leg {
     pub(crate) heard: Heard,
     /// The log has said that media of its peer came from elsewhere than signalled.
     pub(crate) refusal_told: bool,
+    /// DTLS associations that the browser has closed before the answer.
+    pub(crate) associations: u8,
     /// Other dialogs of our INVITE: those of a forking proxy behind the carrier.
     pub(crate) forks: Vec<Fork>,
     /// The session timer that was agreed on (RFC 4028).
@@ -161,6 +163,7 @@ impl Leg {
             keyed: side != Side::Browser,
             heard: Heard::default(),
             refusal_told: false,
+            associations: 0,
             forks: Vec::new(),
             timer: None,
             min_se_s: 0,
@@ -329,11 +332,11 @@ impl Leg {
         context.send_ack(now, self.peer, ack);
     }
 
-    /// Sends BYE, with a Reason if there is one (RFC 3326).
-    pub(crate) fn send_bye(&mut self, context: &mut Context, now: Instant, reason: Option<&str>) {
+    /// Sends BYE, with its Reason headers (RFC 3326).
+    pub(crate) fn send_bye(&mut self, context: &mut Context, now: Instant, reasons: &[String]) {
         let mut bye = self.dialog.request(Method::Bye);
-        if let Some(reason) = reason {
-            bye.push(HeaderName::Reason, reason);
+        for reason in reasons {
+            bye.push(HeaderName::Reason, reason.as_str());
         }
         let transaction = self.send(context, now, bye);
         if context.stopping {

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use dataplane::link::{Event, FlowId};
 
-use super::end::Cause;
+use super::alarms::Alarm;
+use super::cause::{Cause, Why};
 use super::flows::connect_remote;
 use super::leg::Side;
 use super::state::State;
 use super::{CallId, Calls, Party, hearing};
 use crate::engine::context::Context;
 use crate::engine::output::{LogLine, MediaRefusal};
+use crate::limits::{ASSOCIATIONS_PER_LEG_MAX, HANG_UP_AFTER_CLOSE_WITHIN};
 use crate::media::handshake::{HandshakeCommand, HandshakeEvent};
 
 impl Calls {
@@ -60,6 +62,7 @@ impl Calls {
                     self.set_deadline(id, None);
                 }
             }
+            HandshakeEvent::Closed { flow } => self.association_closed(context, now, flow),
             HandshakeEvent::Failed { flow, reason } => {
                 let Some((id, party)) = self.leg_of(flow) else {
                     return;
@@ -67,7 +70,7 @@ impl Calls {
                 if self.calls.get(&id).is_some_and(|call| call.is_gone(party)) {
                     return;
                 }
-                let cause = Cause::of(488, format!("DTLS: {reason}"));
+                let cause = Cause::because(&Why::Dtls(reason));
                 self.end(context, now, id, cause);
             }
         }
@@ -123,6 +126,47 @@ impl Calls {
         }
     }
 
+    /// A browser has closed its DTLS association without keys. Before the answer that says nothing
+    /// of the call: it declines, or answers with another association. After it, its BYE follows.
+    fn association_closed(&mut self, context: &mut Context, now: Instant, flow: FlowId) {
+        let Some((id, party)) = self.leg_of(flow) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let is_early = matches!(call.state, State::Opening | State::Calling);
+        if call.is_gone(party) || matches!(call.state, State::Left | State::Ending) {
+            return;
+        }
+        let Some(leg) = call.leg_mut(party) else {
+            return;
+        };
+        if is_early && leg.associations < ASSOCIATIONS_PER_LEG_MAX {
+            leg.associations += 1;
+            context.handshake(HandshakeCommand::Open { flow });
+            connect_remote(context, leg);
+        } else if !is_early {
+            let at = now + HANG_UP_AFTER_CLOSE_WITHIN;
+            self.alarms.set(id, Alarm::MediaClosed(party), Some(at));
+        }
+    }
+
+    /// A browser has closed its association, and has had the time to hang up.
+    pub(super) fn not_hung_up(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: CallId,
+        party: Party,
+    ) {
+        let leg = self.calls.get(&id).and_then(|call| call.leg(party));
+        if leg.is_some_and(|leg| !leg.keyed) {
+            let cause = Cause::because(&Why::MediaClosed(party));
+            self.end(context, now, id, cause);
+        }
+    }
+
     /// A peer has gone without a word.
     fn silent(&mut self, context: &mut Context, now: Instant, flow: FlowId, silent_for: Duration) {
         let Some((id, party)) = self.leg_of(flow) else {
@@ -133,16 +177,8 @@ impl Calls {
         };
         let answered = matches!(call.state, State::Answered | State::Talking);
         if answered && hearing::is_fatal(context, call, (party, flow), silent_for) {
-            let who = match party {
-                Party::Caller => "caller",
-                Party::Callee => "callee",
-            };
-            self.end(
-                context,
-                now,
-                id,
-                Cause::of(200, format!("media timeout: {who} is silent")),
-            );
+            let cause = Cause::because(&Why::Silent(party));
+            self.end(context, now, id, cause);
         }
     }
 

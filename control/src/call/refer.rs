@@ -205,6 +205,19 @@ impl Calls {
 }
 
 impl Call {
+    /// Forgets a REFER that has begun no subscription: it was refused, or none was wanted (RFC
+    /// 4488).
+    pub(super) fn forget_refer(&mut self, from: Party, theirs: &Message) {
+        let theirs = sequence(theirs);
+        self.refers
+            .retain(|refer| refer.from != from || Some(refer.theirs) != theirs);
+    }
+
+    /// Is a side told by the other one how a transfer goes?
+    pub(super) fn is_told_of_transfers(&self) -> bool {
+        !self.refers.is_empty()
+    }
+
     /// Remembers a REFER that was passed on; the oldest makes room.
     pub(super) fn note_refer(&mut self, from: Party, theirs: &Message, ours: Range<u32>) {
         let Some(theirs) = sequence(theirs) else {
@@ -215,22 +228,22 @@ impl Call {
         }
         self.refers.push(Refer { from, theirs, ours });
     }
+}
 
-    /// Puts into a NOTIFY what passes, with the number of the REFER that it is about.
-    pub(super) fn pass_notify(&self, by: Party, from: &Message, onward: &mut Message) {
-        for name in [HeaderName::Event, HeaderName::SubscriptionState] {
-            let Some(value) = from.header(&name) else {
-                continue;
-            };
-            let id = header_param(value, "id").and_then(|id| id.parse::<u32>().ok());
-            let refer = self.refers.iter().find(|refer| {
-                refer.from == by.other() && id.is_some_and(|id| refer.ours.contains(&id))
-            });
-            let is_refer = name == HeaderName::Event && value.starts_with("refer");
-            match refer.filter(|_| is_refer) {
-                Some(refer) => onward.push(&name, format!("refer;id={}", refer.theirs)),
-                None => onward.push(&name, value),
-            }
+/// Puts into a NOTIFY what passes, with the number of the REFER that it is about.
+pub(super) fn pass_notify(refers: &[Refer], by: Party, from: &Message, onward: &mut Message) {
+    for name in [HeaderName::Event, HeaderName::SubscriptionState] {
+        let Some(value) = from.header(&name) else {
+            continue;
+        };
+        let id = header_param(value, "id").and_then(|id| id.parse::<u32>().ok());
+        let refer = refers.iter().find(|refer| {
+            refer.from == by.other() && id.is_some_and(|id| refer.ours.contains(&id))
+        });
+        let is_refer = name == HeaderName::Event && value.starts_with("refer");
+        match refer.filter(|_| is_refer) {
+            Some(refer) => onward.push(&name, format!("refer;id={}", refer.theirs)),
+            None => onward.push(&name, value),
         }
     }
 }

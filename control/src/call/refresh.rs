@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::alarms::Alarm;
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::leg::{Leg, Side};
 use super::session_timer::{self, SessionTimer, TimerPolicy};
 use super::state::State;
@@ -105,11 +105,7 @@ impl Calls {
         id: CallId,
         party: Party,
     ) {
-        let who = match party {
-            Party::Caller => "caller",
-            Party::Callee => "callee",
-        };
-        let cause = Cause::of(200, format!("session expired: no refresh with the {who}"));
+        let cause = Cause::because(&Why::SessionExpired(party));
         self.end(context, now, id, cause);
     }
 
@@ -248,7 +244,7 @@ impl Calls {
         let mut after = REFRESH_AGAIN_AFTER;
         match (status, min_s) {
             (408 | 481, _) => {
-                let cause = Cause::of(200, "the other side has no such call");
+                let cause = Cause::because(&Why::NoSuchCall);
                 self.end(context, now, id, cause);
                 return true;
             }

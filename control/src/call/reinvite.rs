@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::alarms::Alarm;
 use super::answer::accept;
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::join::rejoin;
 use super::leg::{Leg, Side};
 use super::refresh::{glare_delay, propose_timer};
@@ -187,7 +187,7 @@ impl Calls {
         now: Instant,
         id: CallId,
         status: u16,
-        cancel: Option<&Message>,
+        reasons: &[String],
     ) {
         let Some(reoffer) = self.take_reoffer(id, |_| true) else {
             return;
@@ -195,11 +195,8 @@ impl Calls {
         if let Some(request) = &reoffer.request {
             context.refuse(now, request, status, "the change was withdrawn");
         }
-        let reason = cancel.and_then(|cancel| cancel.header(HeaderName::Reason));
         if let Some(transaction) = reoffer.transaction {
-            context
-                .transactions
-                .cancel_with_reason(now, transaction, reason);
+            context.transactions.cancel(now, transaction, reasons);
         }
     }
 
@@ -300,8 +297,8 @@ impl Calls {
         };
         leg.sdp.take_back(before);
         if std::mem::replace(&mut leg.is_unclear, true) {
-            let mut cause = Cause::of(200, "answers to offers within the call cannot be used");
-            cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
+            let why = Why::Unsettled("answers to offers within the call cannot be used");
+            let cause = Cause::because(&why);
             self.end(context, now, id, cause);
         }
     }
@@ -347,7 +344,7 @@ impl Calls {
             self.offer_refused(context, now, (id, to), reoffer, status);
         }
         if matches!(status, 408 | 481) {
-            let cause = Cause::of(200, "the other side has no such call");
+            let cause = Cause::because(&Why::NoSuchCall);
             self.end(context, now, id, cause);
         }
         self.settle(context, now, id);
@@ -375,8 +372,9 @@ impl Calls {
         };
         leg.refused.push(reoffer.plan);
         if leg.is_unclear {
-            let mut cause = Cause::of(200, "the session cannot be taken back to what it was");
-            cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
+            let cause = Cause::because(&Why::Unsettled(
+                "the session cannot be taken back to what it was",
+            ));
             self.end(context, now, id, cause);
         }
     }

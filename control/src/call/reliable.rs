@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::alarms::Alarm;
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::leg::Leg;
 use super::state::State;
 use super::{CallId, Calls, Party};
@@ -123,7 +123,7 @@ impl Calls {
             return;
         }
         if now >= sent.gives_up_at {
-            let cause = Cause::of(504, "caller did not acknowledge a provisional response");
+            let cause = Cause::because(&Why::NotPracked);
             return self.end(context, now, id, cause);
         }
         sent.interval *= 2;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dataplane::link::Command;
 
 use super::answer::accept;
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::flows::{connect_remote, joint_policy};
 use super::join::{connect_medium, learn_ice, rejoin};
 use super::leg::{Leg, Side, local_ice};
@@ -260,8 +260,9 @@ impl Calls {
                 rejoin(context, call);
             }
             Err(refusal) if is_first => {
-                let mut cause = Cause::of(200, format!("answer in the ACK: {}", refusal.text));
-                cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
+                let text = format!("answer in the ACK: {}", refusal.text);
+                let mut cause = Cause::because(&Why::UnusableAnswer(text));
+                cause.status = 200;
                 self.end(context, now, id, cause);
             }
             // The session stays as it was: the peer is told so.
@@ -297,6 +298,11 @@ fn take_late_answer(context: &mut Context, leg: &mut Leg, body: &Bytes) -> Resul
 /// RFC 3261 section 14.2, RFC 3311 section 5.2: one exchange at a time. The status that says so:
 /// 500 where the peer itself has one under way, 491 where we have.
 fn too_early(call: &Call, party: Party, method: &Method, is_busy: bool) -> Option<u16> {
+    // Our offer in the 2xx waits for the answer in the ACK (RFC 3264 section 4).
+    let is_open = call.leg(party).is_some_and(|leg| leg.awaits_answer);
+    if is_open && call.state == State::Answered {
+        return Some(491);
+    }
     if call.referral.is_some() {
         // The caller is yet to come: there is nobody who could take an offer.
         return Some(491);

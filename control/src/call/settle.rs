@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::alarms::Alarm;
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::flows::joint_policy;
 use super::leg::{Invite, Leg, Side};
 use super::state::State;
@@ -47,8 +47,8 @@ impl Calls {
         if call.own_offers < OWN_OFFERS_MAX && next_offer(context, call).is_some() {
             self.alarms.set(id, Alarm::Reoffer, Some(now));
         } else if is_useless(call) {
-            let mut cause = Cause::of(200, "the sides cannot be brought together");
-            cause.reason = Some("SIP;cause=488;text=\"Not Acceptable Here\"".to_owned());
+            let why = Why::Unsettled("the sides cannot be brought together");
+            let cause = Cause::because(&why);
             self.end(context, now, id, cause);
         }
     }

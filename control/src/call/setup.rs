@@ -1,15 +1,15 @@
 //! From the caller's INVITE to ours: read the offer, plan the media, open the flows, call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dataplane::link::{FlowId, RefuseReason};
 
 use super::admit::{Counted, check_invite, refuse_invite};
 use super::begin::{NewCall, began, name_session};
+use super::cause::{Cause, Why};
 use super::dialog::Dialog;
 use super::digits::dtmf;
-use super::end::Cause;
 use super::flows::{flows_needed, has_video, plan_flows, remote_fragment, replace_flow};
 use super::leg::{Invite, Leg, Side};
 use super::outgoing::{OutgoingInvite, callee_dialog, callee_invite};
@@ -249,7 +249,7 @@ impl Calls {
             context,
             now,
             id,
-            Cause::of(503, "a flow could not be opened"),
+            Cause::because(&Why::NoFlow("a flow could not be opened")),
         );
         // It may have been ending already, and waited for this flow.
         self.finish_if_done(context, now, id);
@@ -274,8 +274,11 @@ impl Calls {
             return self.answer_echo(context, now, id);
         }
         call.become_state(State::Calling);
+        let expires_at = call.began_at.checked_add(expiry_of(&call.invite.message));
+        call.expires_at = expires_at;
+        let longest = now + RINGING_TIME_MAX;
         self.call_callee(context, now, id);
-        self.set_deadline(id, Some(now + RINGING_TIME_MAX));
+        self.set_deadline(id, Some(expires_at.map_or(longest, |at| at.min(longest))));
     }
 
     pub(super) fn call_callee(&mut self, context: &mut Context, now: Instant, id: CallId) {
@@ -350,6 +353,13 @@ impl Calls {
         self.send_onward(context, now, id);
         true
     }
+}
+
+/// How long the caller waits for an answer (RFC 3261 section 20.19): for ever if it does not say.
+fn expiry_of(invite: &Message) -> Duration {
+    let seconds = invite.header(HeaderName::Expires).map(str::trim);
+    let seconds = seconds.and_then(|text| text.parse::<u32>().ok());
+    seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()))
 }
 
 /// `Max-Forwards`, 70 if there is none (RFC 3261 section 16.6); at most 255 (section 20.22).

@@ -4,13 +4,14 @@
 
 use std::time::Instant;
 
+use super::cause::Why;
 use super::dialog::Dialog;
-use super::leg::{Leg, Side};
+use super::leg::{Invite, Leg, Side};
 use super::{CallId, Calls};
 use crate::engine::context::Context;
 use crate::engine::input::Peer;
 use crate::sip::transaction::ClientTransactionId;
-use crate::sip::{Message, Method};
+use crate::sip::{HeaderName, Message, Method};
 
 impl Calls {
     /// A 2xx to an INVITE of a call that is over: its dialog is ended all the same (RFC 3261
@@ -34,7 +35,8 @@ impl Calls {
         };
         let ack = dialog.request_with_sequence(Method::Ack, dialog.local_sequence);
         context.send_ack(now, peer, ack);
-        let bye = dialog.request(Method::Bye);
+        let mut bye = dialog.request(Method::Bye);
+        push_reasons(&mut bye, &Why::Withdrawn(487));
         context.send(now, peer, bye);
     }
 
@@ -110,7 +112,15 @@ pub(super) fn refuse_fork(
         .request_with_sequence(Method::Ack, leg.invite_sequence);
     context.send_ack(now, peer, ack);
     if !fork.is_ended {
-        let bye = fork.dialog.request(Method::Bye);
+        let mut bye = fork.dialog.request(Method::Bye);
+        let is_answered = leg.invite == Invite::Accepted;
+        push_reasons(
+            &mut bye,
+            &match is_answered {
+                true => Why::CompletedElsewhere,
+                false => Why::Withdrawn(487),
+            },
+        );
         match leg.side {
             Side::Browser => context.send(now, peer, bye),
             Side::Trunk(trunk) => context.send_to_trunk(now, trunk, peer, bye, None),
@@ -118,4 +128,10 @@ pub(super) fn refuse_fork(
     }
     fork.is_ended = true;
     leg.keep_fork(fork);
+}
+
+fn push_reasons(bye: &mut Message, why: &Why) {
+    for reason in why.reasons() {
+        bye.push(HeaderName::Reason, reason);
+    }
 }

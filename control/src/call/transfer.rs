@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::admit::Counted;
 use super::alarms::Alarm;
 use super::begin::{NewCall, began, name_session};
-use super::end::Cause;
+use super::cause::{Cause, Why};
 use super::exchange::Place;
 use super::flows::{flows_needed, has_video, plan_flows};
 use super::join::rejoin;
@@ -270,9 +270,7 @@ impl Calls {
         };
         call.transfer = None;
         if call.is_gone(referral.by) {
-            let mut cause = Cause::of(200, format!("transferred, and not answered: {status}"));
-            let phrase = crate::sip::status::reason_phrase(status);
-            cause.reason = Some(format!("SIP;cause={status};text=\"{phrase}\""));
+            let cause = Cause::because(&Why::TransferFailed(status));
             self.end(context, now, referral.call, cause);
         }
     }
@@ -298,7 +296,7 @@ impl Calls {
         let call = self.calls.get_mut(&id);
         let transfer = call.and_then(|call| call.transfer.take());
         if let Some(to) = transfer.and_then(|transfer| transfer.to) {
-            let cause = Cause::of(487, "the call that was transferred has ended");
+            let cause = Cause::because(&Why::TransferAbandoned);
             self.end(context, now, to, cause);
         }
     }
@@ -318,14 +316,19 @@ impl Calls {
             leg.clear_routes(context);
         }
         if is_gone || !transfer.reports {
-            return self.end(context, now, id, Cause::of(200, "transferred"));
+            return self.end(
+                context,
+                now,
+                id,
+                Cause::because(&Why::Transferred("transferred")),
+            );
         }
         self.set_deadline(id, Some(now + REFERRER_LEAVES_WITHIN));
     }
 
     /// What is under way between the legs of a call ends, because one of them leaves it.
     pub(super) fn part(&mut self, context: &mut Context, now: Instant, id: CallId) {
-        self.withdraw_reoffer(context, now, id, 491, None);
+        self.withdraw_reoffer(context, now, id, 491, &Why::Withdrawn(491).reasons());
         self.refuse_parked(context, now, id, 491);
         self.refuse_relays(context, now, id);
         if let Some(call) = self.calls.get_mut(&id) {

@@ -47,6 +47,12 @@ pub enum HandshakeEvent {
         /// The SRTP protection profile.
         profile: SrtpProfile,
     },
+    /// The browser has closed the association before it had given its keys: there will be none,
+    /// unless the session is opened again. Never after `Completed`.
+    Closed {
+        /// Which flow.
+        flow: FlowId,
+    },
     /// There will be no keys. Once per session, and never after `Completed`.
     Failed {
         /// Which flow.
@@ -267,8 +273,18 @@ impl Handshakes {
                 self.counters.panicked += u64::from(panicked);
                 error.to_string()
             }
-            Ok(()) if closed => "the browser closed the association".to_owned(),
-            Ok(()) => return true,
+            Ok(()) if !closed => return true,
+            Ok(()) => {
+                self.remove(flow);
+                match completed {
+                    true => self.counters.ended_after_completion += 1,
+                    false => {
+                        let event = HandshakeEvent::Closed { flow };
+                        self.outputs.push_back(HandshakeOutput::Event(event));
+                    }
+                }
+                return true;
+            }
         };
         self.remove(flow);
         if completed {

@@ -300,7 +300,7 @@ struct Client {
     /// response, since many of those wait for Timer K at a time.
     request: Option<Message>,
     /// Value of the Reason header of the CANCEL.
-    cancel_reason: Option<String>,
+    cancel_reasons: Vec<String>,
     /// Made by the layer itself (CANCEL), or sent again since: its fate is nobody's concern.
     is_internal: bool,
     timers: TimerConfig,

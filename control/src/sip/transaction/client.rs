@@ -178,25 +178,17 @@ impl Transactions {
     ///
     /// The INVITE still ends with a response (487, or a 2xx that was faster) or, 64·T1 after the
     /// CANCEL, with [`TransactionEvent::Timeout`].
-    pub fn cancel(&mut self, now: Instant, transaction: ClientTransactionId) {
-        self.cancel_with_reason(now, transaction, None);
-    }
-
-    /// Cancels as [`Transactions::cancel`] does, with the value of a Reason header (RFC 3326),
-    /// such as `SIP;cause=200;text="Call completed elsewhere"`.
-    pub fn cancel_with_reason(
-        &mut self,
-        now: Instant,
-        transaction: ClientTransactionId,
-        reason: Option<&str>,
-    ) {
+    ///
+    /// `reasons` are the values of its Reason headers (RFC 3326), such as
+    /// `SIP;cause=200;text="Call completed elsewhere"`.
+    pub fn cancel(&mut self, now: Instant, transaction: ClientTransactionId, reasons: &[String]) {
         let Some(client) = self.clients.get_mut(&transaction) else {
             return;
         };
         let ClientMachine::Invite(machine) = &mut client.machine else {
             return;
         };
-        client.cancel_reason = reason.map(str::to_owned);
+        client.cancel_reasons = reasons.to_vec();
         let cancel = machine.cancel(now, &client.timers);
         self.finish_client_step(
             now,
@@ -359,7 +351,7 @@ impl Transactions {
             branch: key.branch,
             peer,
             request: Some(request),
-            cancel_reason: None,
+            cancel_reasons: Vec::new(),
             is_internal,
             timers,
             account,
@@ -392,7 +384,7 @@ impl Transactions {
         Self::set_deadline(&mut self.deadlines, either, &mut client.deadline, deadline);
         let cancelled = client.request.as_ref().filter(|_| step.cancel);
         let cancel = cancelled.map(|request| {
-            let cancel = key::cancel(request, client.cancel_reason.as_deref());
+            let cancel = key::cancel(request, &client.cancel_reasons);
             (cancel, client.branch.clone())
         });
         self.transmit(peer, step.transmit);

@@ -257,11 +257,17 @@ pub(super) fn hop_ack(request: &Message, response: &Message) -> Message {
     ack
 }
 
-/// Makes the CANCEL of a request (RFC 3261 section 9.1).
-pub(super) fn cancel(request: &Message, reason: Option<&str>) -> Message {
+/// The Reason of a CANCEL that nobody has asked for: timer C has fired.
+const TIMER_C_REASON: &str = "SIP;cause=408;text=\"No answer\", Q.850;cause=19";
+
+/// Makes the CANCEL of a request (RFC 3261 section 9.1), with a Reason (RFC 3326).
+pub(super) fn cancel(request: &Message, reasons: &[String]) -> Message {
     let mut cancel = repeat(request, Method::Cancel);
-    if let Some(reason) = reason {
-        cancel.push(HeaderName::Reason, reason);
+    for reason in reasons {
+        cancel.push(HeaderName::Reason, reason.as_str());
+    }
+    if reasons.is_empty() {
+        cancel.push(HeaderName::Reason, TIMER_C_REASON);
     }
     cancel
 }

@@ -312,9 +312,8 @@ fn c3_holds_no_copy_of_a_request_that_has_its_final_response() {
 fn c10_holds_cancel_back_until_a_provisional_response() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
-    world
-        .table
-        .cancel_with_reason(world.now, id, Some("SIP;cause=200"));
+    let reasons = ["SIP;cause=200".to_owned()];
+    world.table.cancel(world.now, id, &reasons);
     assert!(world.sent_lines().is_empty());
     world.answer(udp(1), &sent, 100);
     let cancel = world.sent().unwrap();
@@ -340,8 +339,8 @@ fn c10_gives_up_32_seconds_after_a_cancel_without_an_answer() {
     world.answer(udp(1), &sent, 180);
     world.pass(Duration::from_secs(10));
     world.events();
-    world.table.cancel(world.now, id);
-    world.table.cancel(world.now, id);
+    world.table.cancel(world.now, id, &[]);
+    world.table.cancel(world.now, id, &[]);
     assert_eq!(world.sent_lines(), ["CANCEL"], "once");
     world.pass(T1 * 64);
     assert!(
@@ -355,11 +354,11 @@ fn c10_a_2xx_may_win_the_race_against_cancel() {
     let mut world = World::new();
     let (id, sent) = world.send(udp(1), "INVITE");
     world.answer(udp(1), &sent, 180);
-    world.table.cancel(world.now, id);
+    world.table.cancel(world.now, id, &[]);
     world.answer(udp(1), &sent, 200);
     assert_eq!(statuses(&world.events()), [180, 200]);
     world.sent_lines();
-    world.table.cancel(world.now, id);
+    world.table.cancel(world.now, id, &[]);
     assert!(world.sent_lines().is_empty(), "too late");
 }
 

@@ -36,7 +36,7 @@ impl<'t> Parts<'t> {
         if !letters.next()?.is_ascii_alphabetic()
             || !letters.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
             || rest.is_empty()
-            || !Class::URI.has_all(rest.as_bytes())
+            || !is_uri_text(rest.as_bytes())
         {
             return None;
         }
@@ -73,7 +73,7 @@ impl<'t> Parts<'t> {
         let rest = cursor.rest();
         let (params, headers) = match rest.as_bytes() {
             [] => ("", None),
-            [b';' | b'?', ..] if Class::URI.has_all(rest.as_bytes()) => {
+            [b';' | b'?', ..] if is_uri_text(rest.as_bytes()) => {
                 match find(b'?', rest.as_bytes()) {
                     Some(at) => (rest.get(..at)?, rest.get(at + 1..)),
                     None => (rest, None),
@@ -117,6 +117,13 @@ impl<'t> Parts<'t> {
             headers: None,
         }
     }
+}
+
+/// May these bytes stand in a URI? Quotes may not (RFC 3261 section 25.1), but hide what some
+/// proxies need to find the way back in a parameter, and are borne.
+fn is_uri_text(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'"')
+        .all(|text| Class::URI.has_all(text))
 }
 
 /// Splits `user:password`; `None` if it is empty or a byte or an escape in it is not allowed.

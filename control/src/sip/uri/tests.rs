@@ -53,7 +53,8 @@ fn refuses_malformed_uris() {
         "sip:a@x:+5060",
         "sip:a@x/y",
         "sip:a@[::1]y",
-        "sip:a@x;b=\"c\"",
+        "sip:a@x;b=\"c",
+        "sip:a@x;b=\"c d\"",
         "sip:a@x?b=c d",
     ] {
         assert_eq!(Uri::parse(text), None, "{text:?}");
@@ -110,4 +111,17 @@ fn escapes_users() {
         Uri::sip(Some("a b@c#"), "x", None).to_string(),
         "sip:a%20b%40c%23@x"
     );
+}
+
+#[test]
+fn case_a18_a_quoted_parameter_is_kept_as_it_came() {
+    for text in [
+        "sip:a@x;thinfo=\"QmFzZQ==\";lr",
+        "sips:a@[::1]:5061;b=\"c;d\"",
+        "sip:x;b=\"\"",
+    ] {
+        let uri = Uri::parse(text).expect("a URI");
+        assert_eq!(uri.to_string(), text);
+        assert!(Uri::is_valid_target(text));
+    }
 }

@@ -207,7 +207,7 @@ fn suite_s14_finished_client_transactions_still_do_their_part() {
     assert!(matches!(events[2], TransactionEvent::StrayResponse { .. }));
     assert_eq!(world.table.sent_sequence(id), Some(5));
     assert!(!world.table.is_pending(id));
-    world.table.cancel(world.now, id);
+    world.table.cancel(world.now, id, &[]);
     assert!(world.sent_lines().is_empty(), "too late to cancel");
     // Timer D: a repeated error has its ACK again, and nothing else.
     let (id, sent) = world.send(udp(1), "INVITE");
