@@ -39,7 +39,9 @@ fn patiences(world: &World, flow: FlowId) -> Vec<Option<Duration>> {
 
 /// The same, as it was told last.
 fn patience(world: &World, flow: FlowId) -> Option<Duration> {
-    *patiences(world, flow).last().unwrap()
+    let told = patiences(world, flow);
+    assert!(!told.is_empty(), "the worker was told nothing");
+    told.last().copied().flatten()
 }
 
 fn fall_silent(world: &mut World, flow: FlowId, silent_for: Duration) {

@@ -16,7 +16,7 @@ use super::reliable;
 use super::session_timer::{self, SessionTimer};
 use super::state::State;
 use super::stray::refuse_fork;
-use super::{CallId, Calls, Party};
+use super::{Call, CallId, Calls, Party};
 use crate::engine::context::{ALLOW, Context};
 use crate::limits::MEDIA_KEYED_WITHIN;
 use crate::sdp::{self, CodecPolicy};
@@ -87,21 +87,7 @@ impl Calls {
         {
             return;
         }
-        if let Some(is_off) = early_media_off(callee, response)
-            && is_off != call.early_media_off
-        {
-            call.early_media_off = is_off;
-            rejoin(context, call);
-        }
-        if let Some(description) = response.description()
-            && connect(context, call, &description).is_err()
-        {
-            // Early media that cannot be carried is no reason to refuse: the 200 decides.
-            context.log(crate::engine::output::LogLine::Refused {
-                peer: call.invite.peer,
-                reason: "early media that cannot be carried".to_owned(),
-            });
-        }
+        take_early_media(context, call, callee, response);
         if call.is_late && call.reliable.is_required {
             // It would have to carry an offer that there is not yet (RFC 3262 section 5).
             return;
@@ -449,6 +435,25 @@ pub(crate) fn grant_timer(
     answer.push(HeaderName::Supported, "timer");
     let policy = timer_policy(context, leg.side, leg.takes_update);
     leg.timer = SessionTimer::grant(request, answer, policy);
+}
+
+/// Early media of a provisional response, and whether the caller may hear them.
+fn take_early_media(context: &mut Context, call: &mut Call, callee: Side, response: &Message) {
+    if let Some(is_off) = early_media_off(callee, response)
+        && is_off != call.early_media_off
+    {
+        call.early_media_off = is_off;
+        rejoin(context, call);
+    }
+    if let Some(description) = response.description()
+        && connect(context, call, &description).is_err()
+    {
+        // Early media that cannot be carried is no reason to refuse: the 200 decides.
+        context.log(crate::engine::output::LogLine::Refused {
+            peer: call.invite.peer,
+            reason: "early media that cannot be carried".to_owned(),
+        });
+    }
 }
 
 /// What a carrier says of its early media (RFC 5009 section 8): true if the caller must not hear
