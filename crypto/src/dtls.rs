@@ -62,6 +62,9 @@ pub enum DtlsError {
     FlightTooLong,
     /// The peer sent this alert (RFC 5246 section 7.2) in the clear, and nothing more.
     Alert(u8),
+    /// The peer has no certificate of a kind that the library takes (ECDSA P-256, P-384), or shows
+    /// none.
+    NoCertificate,
     /// The handshake failed.
     Handshake(String),
     /// The library panicked, with this message. A fault of ours or of the library, never of the
@@ -70,6 +73,9 @@ pub enum DtlsError {
     /// The session had failed before.
     Ended,
 }
+
+/// Certificates that a peer may have.
+const CERTIFICATE_KINDS: &str = "it must be ECDSA P-256 or P-384 (neither RSA nor P-521)";
 
 impl fmt::Display for DtlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,9 +96,9 @@ impl fmt::Display for DtlsError {
             ),
             Self::Alert(description @ (40 | 42 | 43)) => write!(
                 f,
-                "the peer ended the DTLS handshake with alert {description}: its certificate must \
-                 be ECDSA P-256 or P-384 (not RSA)"
+                "the peer ended the DTLS handshake with alert {description}: {CERTIFICATE_KINDS}"
             ),
+            Self::NoCertificate => write!(f, "the peer shows no certificate: {CERTIFICATE_KINDS}"),
             Self::Alert(description) => write!(
                 f,
                 "the peer ended the DTLS handshake with alert {description}"

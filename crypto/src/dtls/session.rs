@@ -201,11 +201,7 @@ impl Session {
                 let why = self.doubt.take().map(|(why, _)| why);
                 self.fail(why.unwrap_or(DtlsError::Timeout))
             }
-            Err(dimpl::Error::ReceiveQueueFull) => self.fail(DtlsError::FlightTooLong),
-            Err(error) => {
-                let reason = DtlsError::Handshake(error.to_string());
-                self.fail(reason)
-            }
+            Err(error) => self.fail(failure(&error)),
         }
     }
 
@@ -329,6 +325,18 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.discard();
+    }
+}
+
+/// The error of the library in our words.
+pub(super) fn failure(error: &dimpl::Error) -> DtlsError {
+    use dimpl::CertificateError::NoClientCertificateReceived;
+    if *error == dimpl::Error::ReceiveQueueFull {
+        DtlsError::FlightTooLong
+    } else if *error == dimpl::Error::CertificateError(NoClientCertificateReceived) {
+        DtlsError::NoCertificate
+    } else {
+        DtlsError::Handshake(error.to_string())
     }
 }
 

@@ -107,3 +107,16 @@ fn media_f1_a_panic_in_the_library_ends_its_session_alone() {
         Ok(())
     );
 }
+
+#[test]
+fn media_f11_f23_the_log_says_which_certificates_are_taken() {
+    // A browser with an RSA or P-521 certificate ends the handshake with an alert; OpenSSL goes on
+    // without a certificate.
+    let none = dimpl::Error::CertificateError(dimpl::CertificateError::NoClientCertificateReceived);
+    let none = session::failure(&none);
+    assert_eq!(none, DtlsError::NoCertificate);
+    for error in [none, DtlsError::Alert(40), DtlsError::Alert(43)] {
+        let text = error.to_string();
+        assert!(text.contains("neither RSA nor P-521"), "{text}");
+    }
+}
