@@ -224,6 +224,7 @@ impl Engine {
             Input::Media(event) => self.calls.media_event(&mut self.context, now, event),
             Input::Handshake(event) => self.calls.handshake_event(&mut self.context, now, event),
             Input::Part { part, is_there } => self.part(part, is_there),
+            Input::Late { is_late } => self.overload.is_late = is_late,
             Input::Stop => {
                 self.context.stopping = true;
                 self.stop_by.get_or_insert(now + STOP_WITHIN);

@@ -138,6 +138,10 @@ pub const RELAYED_PER_CONNECTION_MAX: u32 = 64;
 
 /// What comes in and waits for the brain: messages, events. Beyond it, sockets are read later.
 pub const ARRIVALS_MAX: usize = 4096;
+/// So many waiting arrivals make the brain late: new calls are refused from then on.
+pub const ARRIVALS_LATE: usize = ARRIVALS_MAX / 2;
+/// New calls are taken again once no more arrivals wait than this.
+pub const ARRIVALS_IN_TIME: usize = ARRIVALS_MAX / 16;
 /// Arrivals handled before the clock is read again and timers get their turn.
 pub const ARRIVALS_PER_TURN_MAX: usize = 64;
 /// Longest SIP message over WebSocket: ten times the largest browser offer. Beyond it, close 1009.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::engine::input::Peer;
+use control::engine::input::{Input, Peer};
 use control::sip::{HeaderName, Message, Method};
 use tests::world::{CONFIG, World};
 
@@ -291,4 +291,24 @@ fn suite_s14_a_repeated_bye_of_the_carrier_has_its_answer_for_32_seconds() {
     world.advance(Duration::from_secs(2));
     world.receive(trunk(), &byes[0]);
     world.expect_status(trunk(), 481);
+}
+
+#[test]
+fn suite_s14_while_messages_wait_too_long_new_calls_are_refused_and_no_bye() {
+    let mut world = World::new();
+    let browser = register_at_carrier(&mut world, "alice");
+    let call = talk(&mut world, browser, 1);
+    let entries = world.engine.transaction_counts().live;
+
+    world.input(Input::Late { is_late: true });
+    for number in 2..20 {
+        dial(&mut world, browser, number);
+        world.expect_status(browser, 503);
+    }
+    assert_eq!(world.engine.transaction_counts().live, entries);
+    hang_up(&mut world, browser, &call);
+
+    world.input(Input::Late { is_late: false });
+    let call = talk(&mut world, browser, 20);
+    hang_up(&mut world, browser, &call);
 }

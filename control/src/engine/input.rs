@@ -152,6 +152,12 @@ pub enum Input {
         /// It is there again; as if it had just been started.
         is_there: bool,
     },
+    /// More waits to be handled than is good, or no longer so. While it does, new calls are refused:
+    /// what ends calls comes first.
+    Late {
+        /// True when it begins, false when it is over.
+        is_late: bool,
+    },
     /// The process was asked to stop: end all calls, then be [`Engine::is_stopped`].
     ///
     /// [`Engine::is_stopped`]: super::Engine::is_stopped

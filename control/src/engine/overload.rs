@@ -15,12 +15,16 @@ pub(super) struct Overload {
     seen: TransactionCounts,
     /// What was known before the first refusal, and when the last one was.
     bites: Option<(TransactionCounts, Instant)>,
+    /// Messages wait longer than is good.
+    pub(super) is_late: bool,
 }
 
 impl Engine {
     /// Are new calls taken? Asked for each message, since a refusal without state costs least.
     pub(super) fn has_room_for_calls(&self) -> bool {
-        self.context.stopping || self.calls.len() < self.context.config.server.calls_max
+        let has_room =
+            !self.overload.is_late && self.calls.len() < self.context.config.server.calls_max;
+        self.context.stopping || has_room
     }
 
     /// A message has been handled: was there no room for it?

@@ -19,7 +19,8 @@ use super::{Brain, clock, fault, log, udp};
 use crate::engine::input::{ConnectionId, Input, Peer};
 use crate::engine::output::Output;
 use crate::limits::{
-    ARRIVALS_PER_TURN_MAX, BRAIN_STOPS_WITHIN, COMMAND_RETRY_AFTER, WEBSOCKETS_CLOSE_WITHIN,
+    ARRIVALS_IN_TIME, ARRIVALS_LATE, ARRIVALS_PER_TURN_MAX, BRAIN_STOPS_WITHIN,
+    COMMAND_RETRY_AFTER, WEBSOCKETS_CLOSE_WITHIN,
 };
 
 /// Longest sleep when the brain has no timer.
@@ -39,6 +40,8 @@ pub(super) struct Driver<B> {
     stop_at: Option<Instant>,
     /// A media worker has ended by itself.
     failed: bool,
+    /// The brain has been told that it is late.
+    is_late: bool,
 }
 
 impl<B: Brain> Driver<B> {
@@ -61,6 +64,7 @@ impl<B: Brain> Driver<B> {
             connections,
             stop_at: None,
             failed: false,
+            is_late: false,
         }
     }
 
@@ -108,12 +112,21 @@ impl<B: Brain> Driver<B> {
     /// Handles one arrival and some of those behind it.
     fn take(&mut self, first: Arrival, arrivals: &mut mpsc::Receiver<Arrival>) {
         let now = clock::now();
+        self.note_waiting(now, arrivals.len());
         self.handle(now, first);
         for _ in 1..ARRIVALS_PER_TURN_MAX {
             let Ok(next) = arrivals.try_recv() else {
                 return;
             };
             self.handle(now, next);
+        }
+    }
+
+    /// Tells the brain when it falls behind what comes in, and when it has caught up.
+    fn note_waiting(&mut self, now: Instant, waiting: usize) {
+        let is_late = is_late(self.is_late, waiting);
+        if std::mem::replace(&mut self.is_late, is_late) != is_late {
+            self.brain.handle_input(now, Input::Late { is_late });
         }
     }
 
@@ -315,5 +328,28 @@ impl<B: Brain> Driver<B> {
             .into_iter()
             .flatten()
             .fold(retry, Instant::min)
+    }
+}
+
+/// Is the brain late, with so many arrivals that wait?
+const fn is_late(was_late: bool, waiting: usize) -> bool {
+    if was_late {
+        waiting > ARRIVALS_IN_TIME
+    } else {
+        waiting >= ARRIVALS_LATE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suite_s14_the_brain_is_late_from_half_of_the_queue_until_it_has_caught_up() {
+        assert!(!is_late(false, 0));
+        assert!(!is_late(false, ARRIVALS_LATE - 1));
+        assert!(is_late(false, ARRIVALS_LATE));
+        assert!(is_late(true, ARRIVALS_IN_TIME + 1));
+        assert!(!is_late(true, ARRIVALS_IN_TIME));
     }
 }

@@ -58,6 +58,7 @@ impl Brain for Parrot {
             | Input::Resolved { .. }
             | Input::Media(_)
             | Input::Part { .. }
+            | Input::Late { .. }
             | Input::Handshake(_) => {}
         }
     }
