@@ -54,7 +54,7 @@ pub enum DtlsError {
     /// The peer did not answer in time.
     Timeout,
     /// The peer's certificate is larger than
-    /// [`DTLS_CERTIFICATE_BYTES_MAX`](crate::limits::DTLS_CERTIFICATE_BYTES_MAX); its length in bytes.
+    /// [`DTLS_CERTIFICATE_BYTES_MAX`]; its length in bytes.
     CertificateTooLarge(usize),
     /// The peer sent more than
     /// [`DTLS_HANDSHAKE_BYTES_MAX`](crate::limits::DTLS_HANDSHAKE_BYTES_MAX) before its certificate

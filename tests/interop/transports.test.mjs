@@ -120,8 +120,8 @@ for (const transport of ['tcp', 'tls']) {
 
     // The carrier has forgotten who is there; once it knows, it connects again, too.
     telephone.forget();
+    // A page that is loaded again logs in by itself.
     await page.reload({ waitUntil: 'load' });
-    await phone.logIn('alice', USERS.alice, DOMAIN);
     await phone.waitForRegistration('registered');
     await telephone.dial('alice');
     await phone.waitForCall('incoming');
