@@ -84,12 +84,14 @@ impl<B: Brain> Driver<B> {
     pub(super) async fn drive(mut self, mut arrivals: mpsc::Receiver<Arrival>) -> bool {
         // What it wants from the start.
         self.carry_out(clock::now());
+        self.wake();
         loop {
             let now = clock::now();
             if self.brain.poll_timeout().is_some_and(|at| at <= now) {
                 self.brain.handle_timeout(now);
                 self.carry_out(now);
             }
+            self.wake();
             if self.is_over(now) {
                 break;
             }
@@ -98,6 +100,7 @@ impl<B: Brain> Driver<B> {
                 arrival = arrivals.recv() => {
                     let Some(arrival) = arrival else { break };
                     self.take(arrival, &mut arrivals);
+                    self.wake();
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => {}
                 () = fault::injected_name("engine") => {}
@@ -269,6 +272,16 @@ impl<B: Brain> Driver<B> {
                 }
                 Output::Log(line) => log::write(&line),
             }
+        }
+    }
+
+    /// Wakes the threads up that were asked for something in this turn.
+    fn wake(&mut self) {
+        for worker in &mut self.workers {
+            worker.wake();
+        }
+        if let Some(handshakes) = &mut self.handshakes {
+            handshakes.wake();
         }
     }
 

@@ -34,15 +34,25 @@ pub(super) struct HandshakeLink {
     /// `None` only while it is dropped.
     commands: Option<SyncSender<HandshakeCommand>>,
     wake: Arc<EventFd>,
+    /// Commands were sent since the thread was woken up.
+    is_to_wake: bool,
     /// Bounded by the flows that there are.
     outbox: Outbox<HandshakeCommand>,
 }
 
 impl HandshakeLink {
+    /// Sends a command; [`wake`](Self::wake) has to follow.
     pub(super) fn send(&mut self, command: HandshakeCommand) {
         let commands = self.commands.as_ref();
         self.outbox.push(command, |command| send(commands, command));
-        self.wake.notify();
+        self.is_to_wake = true;
+    }
+
+    /// Wakes the thread up for what was sent: once for all of a turn.
+    pub(super) fn wake(&mut self) {
+        if std::mem::take(&mut self.is_to_wake) {
+            self.wake.notify();
+        }
     }
 
     /// Tries again what is kept. True when nothing is left.
@@ -104,6 +114,7 @@ pub(super) fn start(
     Ok(HandshakeLink {
         commands: Some(commands),
         wake,
+        is_to_wake: false,
         outbox: Outbox::new(),
     })
 }
@@ -295,6 +306,7 @@ mod tests {
             generation: 2,
         };
         link.send(HandshakeCommand::Open { flow });
+        link.wake();
         // There is no room for a session, and the thread has to say so.
         let arrival = arrivals.recv().await;
         let Some(Arrival::Handshake(HandshakeEvent::Failed { flow: failed, .. })) = arrival else {

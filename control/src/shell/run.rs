@@ -112,7 +112,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         let (backend, browser) = (worker.backend(), worker.browser_address());
         debug!(index, %backend, %browser, "media worker runs");
     }
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    // On one core two threads would only take turns.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()

@@ -49,6 +49,8 @@ impl<T> Outbox<T> {
 #[derive(Debug)]
 pub(super) struct WorkerLink {
     handle: WorkerHandle,
+    /// Commands were sent, and the worker may sleep.
+    is_to_wake: bool,
     /// Bounded by the flows that there are: while it is not empty, no flow is opened.
     outbox: Outbox<Command>,
 }
@@ -57,13 +59,22 @@ impl WorkerLink {
     pub(super) fn new(handle: WorkerHandle) -> Self {
         Self {
             handle,
+            is_to_wake: false,
             outbox: Outbox::new(),
         }
     }
 
-    /// Sends a command. When the queue is full, an `OpenFlow` comes back as the event that refuses
+    /// Wakes the worker up for what was sent: once for all of a turn.
+    pub(super) fn wake(&mut self) {
+        if std::mem::take(&mut self.is_to_wake) {
+            self.handle.wake();
+        }
+    }
+
+    /// Sends a command; [`wake`](Self::wake) has to follow. When the queue is full, an `OpenFlow` comes back as the event that refuses
     /// it, and anything else is kept for [`retry`](Self::retry).
     pub(super) fn send(&mut self, command: Command) -> Option<Event> {
+        self.is_to_wake = true;
         let Command::OpenFlow(open) = &command else {
             self.outbox
                 .push(command, |command| send(&self.handle, command));
@@ -83,6 +94,8 @@ impl WorkerLink {
     /// Tries again what is kept. True when nothing is left.
     pub(super) fn retry(&mut self) -> bool {
         self.outbox.retry(|command| send(&self.handle, command));
+        self.is_to_wake = true;
+        self.wake();
         self.outbox.is_empty()
     }
 
@@ -94,7 +107,7 @@ impl WorkerLink {
 
 fn send(handle: &WorkerHandle, command: Command) -> Result<(), Command> {
     handle
-        .send(command)
+        .queue(command)
         .map_err(|CommandQueueFull(command)| command)
 }
 
@@ -214,6 +227,7 @@ mod tests {
         };
 
         assert!(link.send(Command::CloseFlow { flow }).is_none());
+        link.wake();
         let arrival = arrivals.recv().await;
         let Some(Arrival::Media(Event::Refused { flow: refused, .. })) = arrival else {
             panic!("unexpected: {arrival:?}");

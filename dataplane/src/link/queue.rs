@@ -63,15 +63,26 @@ impl WorkerHandle {
     /// # Errors
     /// [`COMMAND_QUEUE_LENGTH`] commands are waiting already; the command comes back.
     pub fn send(&self, command: Command) -> Result<(), CommandQueueFull> {
+        self.queue(command)?;
+        self.wake_worker();
+        Ok(())
+    }
+
+    /// Asks something of the worker without waking it up: several commands are worth one system
+    /// call. [`wake`](Self::wake) has to follow.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn queue(&self, command: Command) -> Result<(), CommandQueueFull> {
         if matches!(command, Command::Stop) {
             self.shared.stop_asked.store(true, Ordering::SeqCst);
         }
-        self.shared
-            .commands
-            .push(command)
-            .map_err(CommandQueueFull)?;
+        self.shared.commands.push(command).map_err(CommandQueueFull)
+    }
+
+    /// Wakes the worker up, if it sleeps.
+    pub fn wake(&self) {
         self.wake_worker();
-        Ok(())
     }
 
     /// The next event. After [`events_ready`](Self::events_ready) fired, poll until empty.
