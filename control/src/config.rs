@@ -314,6 +314,9 @@ pub enum WithoutPath {
 pub struct LinesConfig {
     /// Domain of the lines' addresses of record, in lower case. Default `ringway.local`.
     pub domain: String,
+    /// Other domains that mean the same lines, in lower case. The addresses that `[web]` listens on
+    /// always do: clients take the server's address for the domain.
+    pub aliases: Vec<String>,
     /// Digest realm. Default: `domain`.
     pub realm: String,
     /// Whether SHA-256 is offered beside MD5 (RFC 8760). Default off: browsers' SIP stacks know MD5
@@ -323,6 +326,15 @@ pub struct LinesConfig {
     pub echo: Option<String>,
     /// `[[line]]`
     pub entries: Vec<LineConfig>,
+}
+
+impl LinesConfig {
+    /// Is this the domain of the lines, or another name of it?
+    #[must_use]
+    pub fn has_domain(&self, domain: &str) -> bool {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(domain);
+        is_it(&self.domain) || self.aliases.iter().any(is_it)
+    }
 }
 
 /// `[[line]]`: one user of the built-in registrar.
@@ -410,7 +422,7 @@ impl Config {
         if let Some(realm) = self.realm_of_domain(domain) {
             return Some(realm.trunk);
         }
-        let own = !self.lines.entries.is_empty() && self.lines.domain.eq_ignore_ascii_case(domain);
+        let own = !self.lines.entries.is_empty() && self.lines.has_domain(domain);
         (self.trunks.len() == 1 && self.realms.is_empty() && !own).then_some(0)
     }
 

@@ -225,7 +225,8 @@ impl Lines {
             context.log(LogLine::Refused { peer, reason });
             return false;
         }
-        match self.check(&request.message, &header, &realm, line, uptime) {
+        let lines = &context.config.lines;
+        match self.check(&request.message, &header, lines, line, uptime) {
             Proof::Given => true,
             Proof::Wrong => {
                 self.guesses.failed(now, source, Some(&line.number));
@@ -261,10 +262,11 @@ impl Lines {
         &mut self,
         request: &Message,
         header: &HeaderName,
-        realm: &str,
+        lines: &LinesConfig,
         line: &LineConfig,
         uptime: Duration,
     ) -> Proof {
+        let realm = lines.realm.as_str();
         let given: Vec<Credentials> = request
             .headers(header)
             .filter_map(Credentials::parse)
@@ -280,7 +282,7 @@ impl Lines {
         // One of several will do: sipML5 answers every challenge, and all of them with MD5.
         let method = request.method();
         let proven = given.iter().find(|credentials| {
-            credentials.username == line.number
+            is_user(&credentials.username, lines, line)
                 && is_for_target(credentials, request)
                 && digest::verify(credentials, &method, line.password.expose())
         });
@@ -375,6 +377,18 @@ impl Lines {
         live.map(|binding| (binding.contact.clone(), binding.expires_at - now))
             .collect()
     }
+}
+
+/// Is this the user name of a line: its number, or as IMS clients have it (their private identity),
+/// the number at the domain or realm of the lines?
+fn is_user(username: &str, lines: &LinesConfig, line: &LineConfig) -> bool {
+    let (number, domain) = match username.rsplit_once('@') {
+        Some((number, domain)) => (number, Some(domain)),
+        None => (username, None),
+    };
+    let is_ours =
+        |domain: &str| lines.has_domain(domain) || lines.realm.eq_ignore_ascii_case(domain);
+    number == line.number && domain.is_none_or(is_ours)
 }
 
 /// Credentials prove what they were made for: their URI must be that of the request (RFC 3261

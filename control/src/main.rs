@@ -45,7 +45,7 @@ enum Command {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
-        /// Take line feeds for CRLF: for messages that were copied from a log
+        /// Take line feeds for CRLF also in a file that has carriage returns elsewhere
         #[arg(long)]
         crlf: bool,
     },
@@ -100,16 +100,36 @@ fn check_config(file: &Path) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = writeln!(out, "{} is valid\n\n{}", file.display(), config.effective());
     let mut warnings = config.warnings().into_iter();
-    written
-        .and_then(|()| warnings.try_for_each(|text| writeln!(out, "# warning: {text}")))
-        .map_err(|error| error.to_string())
+    finished(
+        written.and_then(|()| warnings.try_for_each(|text| writeln!(out, "# warning: {text}"))),
+    )
+}
+
+/// Whoever reads standard output may stop when it has seen enough (`| head`).
+fn finished(written: io::Result<()>) -> Result<(), String> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Prints what files mean; true if none is refused.
 fn explain(files: &[PathBuf], sdp: bool, json: bool, crlf: bool) -> Result<bool, String> {
     let explained = files.iter().map(|file| {
         let bytes = read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let bytes = if crlf { with_crlf(&bytes) } else { bytes };
+        let is_pasted = !bytes.contains(&b'\r') && bytes.contains(&b'\n');
+        if is_pasted && !crlf {
+            let name = file.display();
+            drop(writeln!(
+                io::stderr(),
+                "{name}: line feeds alone are taken for CRLF"
+            ));
+        }
+        let bytes = if crlf || is_pasted {
+            with_crlf(&bytes)
+        } else {
+            bytes
+        };
         let explanation = if sdp {
             explain::session_description(&bytes)
         } else {
@@ -118,7 +138,7 @@ fn explain(files: &[PathBuf], sdp: bool, json: bool, crlf: bool) -> Result<bool,
         Ok((file.display().to_string(), explanation))
     });
     let explained: Vec<_> = explained.collect::<Result<_, String>>()?;
-    print_explained(&explained, json).map_err(|error| error.to_string())?;
+    finished(print_explained(&explained, json))?;
     Ok(explained
         .iter()
         .all(|(_, explanation)| explanation.is_accepted()))

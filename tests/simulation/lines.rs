@@ -272,3 +272,77 @@ fn o7_a_called_line_is_found_again_too() {
     let bye = world.expect_request(back, &Method::Bye);
     assert_eq!(bye.call_id(), onward.call_id());
 }
+
+/// One attempt to register 1001 with this user name; gives the status.
+fn log_in_as(world: &mut World, n: u32, username: &str) -> Option<u16> {
+    let browser = world.browser();
+    let request = register(n);
+    world.receive(browser, &request);
+    let challenge = world.expect_status(browser, 401);
+    let retry = with_credentials(&request, &challenge, username, "secret-one");
+    world.receive(browser, &retry);
+    world.expect(browser).status()
+}
+
+#[test]
+fn ux_g3_a_private_identity_with_a_domain_is_the_line() {
+    let mut world = World::new();
+    for (n, username) in [(1, "1001"), (2, "1001@lines.test"), (3, "1001@LINES.test")] {
+        assert_eq!(log_in_as(&mut world, n, username), Some(200), "{username}");
+    }
+    for (n, username) in [
+        (11, "1001@carrier.test"),
+        (12, "1002@lines.test"),
+        (13, "1001@lines.test@lines.test"),
+        (14, "@lines.test"),
+    ] {
+        assert_eq!(log_in_as(&mut world, n, username), Some(403), "{username}");
+    }
+    // The realm will do as well, where it is another name, and an alias.
+    let text = CONFIG.replace(
+        "domain = \"lines.test\"",
+        "domain = \"lines.test\"\nrealm = \"house\"\naliases = [\"phones.test\"]",
+    );
+    let mut world = World::with_config(&text);
+    for (n, username) in [(1, "1001@house"), (2, "1001@phones.test")] {
+        assert_eq!(log_in_as(&mut world, n, username), Some(200), "{username}");
+    }
+}
+
+#[test]
+fn ux_g7_lines_are_known_by_the_address_of_the_server_and_by_aliases() {
+    let text = CONFIG.replace(
+        "domain = \"lines.test\"",
+        "domain = \"lines.test\"\naliases = [\"Phones.test\"]",
+    );
+    let mut world = World::with_config(&text);
+    for (n, domain) in ["192.0.2.1", "phones.test", "lines.test"]
+        .into_iter()
+        .enumerate()
+    {
+        let browser = world.browser();
+        let request = World::register_message("1001", domain, &format!("alias{n}"));
+        world.receive(browser, &request);
+        let challenge = world.expect_status(browser, 401);
+        let retry = with_credentials(&request, &challenge, "1001", "secret-one");
+        world.receive(browser, &retry);
+        world.expect_status(browser, 200);
+        // It calls by that name, and is called by it.
+        let mut invite = browser_invite("1001", domain, "1002", BROWSER_OFFER);
+        invite.set(HeaderName::CallId, format!("call{n}"));
+        let via = format!("SIP/2.0/WSS x1.invalid;branch=z9hG4bKcall{n}");
+        invite.set(HeaderName::Via, via);
+        let callee = log_in(&mut world, "1002", "secret-two");
+        world.receive(browser, &invite);
+        world.expect_status(browser, 100);
+        let onward = world.expect_request(callee, &Method::Invite);
+        assert!(onward.header(HeaderName::From).unwrap().contains("1001@"));
+        world.receive(callee, &answer_to(&onward, 486, "b", None));
+        world.expect_status(browser, 486);
+        world.sent.clear();
+    }
+    let browser = world.browser();
+    let stranger = World::register_message("1001", "other.test", "stranger");
+    world.receive(browser, &stranger);
+    assert_ne!(world.expect(browser).status(), Some(401));
+}

@@ -32,6 +32,7 @@ mod locate;
 mod number_params;
 mod numbers;
 mod offers;
+mod outbound_proxy;
 mod peers;
 mod privacy;
 mod proxy;

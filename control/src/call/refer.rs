@@ -170,7 +170,7 @@ impl Calls {
         }
         if let Side::Trunk(index) = to
             && let Some(trunk) = context.config.trunks.get(index)
-            && uri.host.eq_ignore_ascii_case(&context.config.lines.domain)
+            && context.config.lines.has_domain(&uri.host)
         {
             uri.host.clone_from(&trunk.domain);
             uri.port = None;

@@ -21,7 +21,7 @@ use super::error::line_of;
 use super::file::{self, At, File};
 use super::{
     Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
-    RealmConfig, TrunkConfig,
+    RealmConfig, TrunkConfig, WebConfig,
 };
 
 const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -122,7 +122,7 @@ pub(super) fn check(
     }
     let media = media::media(&file.media, source, &web, sip.as_ref(), env)?;
     let realms = trunks::realms(&file.realm, source, &trunks)?;
-    let lines = lines(&file.lines, file.line, source, &realms)?;
+    let lines = lines(&file.lines, file.line, source, &realms, &web)?;
     account::check_lines(&file.trunk, &lines, source)?;
     let server = server::server(&file.server, source)?;
     limits::check_calls_max(&file.trunk, server.calls_max, source)?;
@@ -143,11 +143,42 @@ pub(super) fn check(
     })
 }
 
+/// Other names of the domain of the lines: those that are given, and the addresses of `[web]`.
+fn aliases(
+    given: &[Spanned<String>],
+    source: &Source<'_>,
+    realms: &[RealmConfig],
+    web: &WebConfig,
+) -> Result<Vec<String>, ConfigError> {
+    let is_of_realm = |name: &str| realms.iter().any(|realm| realm.domain == name);
+    let mut aliases: Vec<String> = Vec::new();
+    for at in given {
+        let alias = source.word("aliases", at)?.to_ascii_lowercase();
+        if is_of_realm(&alias) {
+            let what = format!("`{alias}` is the domain of a realm and of the built-in lines");
+            return Err(source.error(at, what, "take it out of `aliases`"));
+        }
+        aliases.push(alias);
+    }
+    let listening = web.listen.iter().map(|listener| listener.address.ip());
+    for address in listening.filter(|address| !address.is_unspecified()) {
+        let name = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        if !aliases.contains(&name) && !is_of_realm(&name) {
+            aliases.push(name);
+        }
+    }
+    Ok(aliases)
+}
+
 fn lines(
     lines: &file::Lines,
     entries: Vec<file::Line>,
     source: &Source<'_>,
     realms: &[RealmConfig],
+    web: &WebConfig,
 ) -> Result<LinesConfig, ConfigError> {
     let domain = match &lines.domain {
         Some(at) => source.word("domain", at)?.to_ascii_lowercase(),
@@ -164,6 +195,7 @@ fn lines(
         Some(at) => source.word("realm", at)?,
         None => domain.clone(),
     };
+    let aliases = aliases(&lines.aliases, source, realms, web)?;
     let echo = match &lines.echo {
         None => Some("9196".to_owned()),
         Some(at) if at.get_ref().is_empty() => None,
@@ -197,6 +229,7 @@ fn lines(
     }
     Ok(LinesConfig {
         domain,
+        aliases,
         realm,
         sha256: lines.sha256,
         echo,

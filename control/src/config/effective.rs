@@ -46,8 +46,8 @@ fn write(config: &Config, out: &mut String) -> fmt::Result {
     let lines = &config.lines;
     writeln!(
         out,
-        "[lines]\ndomain = {:?}\nrealm = {:?}\nsha256 = {}",
-        lines.domain, lines.realm, lines.sha256
+        "[lines]\ndomain = {:?}\naliases = {:?}\nrealm = {:?}\nsha256 = {}",
+        lines.domain, lines.aliases, lines.realm, lines.sha256
     )?;
     writeln!(
         out,

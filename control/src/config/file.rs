@@ -232,6 +232,8 @@ pub(super) struct Realm {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Lines {
     pub(super) domain: At<String>,
+    #[serde(default)]
+    pub(super) aliases: Vec<Spanned<String>>,
     pub(super) realm: At<String>,
     pub(super) sha256: bool,
     pub(super) echo: At<String>,

@@ -10,7 +10,7 @@ use super::routing::{NO_TARGET, NoRoute, Proof};
 use crate::call::leg::Side;
 use crate::call::outgoing::OutgoingInvite;
 use crate::call::setup::Target;
-use crate::config::{NumberForm, Registration as Mode};
+use crate::config::{NumberForm, Registration as Mode, TargetConfig, TrunkConfig};
 use crate::edge::binding::Binding;
 use crate::edge::failover::Destination;
 use crate::edge::identity;
@@ -19,7 +19,7 @@ use crate::edge::route::{self, Routes};
 use crate::edge::token::{FlowToken, Token};
 use crate::edge::{Onward, Parties, Place, Way, address_of_record, dead_flow, makes_dialog};
 use crate::sip::uri::Scheme;
-use crate::sip::{Message, Method, Uri};
+use crate::sip::{Message, Method, NameAddr, Uri};
 use crate::trunk::numbers;
 
 /// Lines begin no dialogs but calls, and publish nothing.
@@ -83,7 +83,8 @@ impl Engine {
         let Some((token, binding)) = registered else {
             return self.way_of_line(now, connection, request);
         };
-        let routes = allowed_routes(routes.onward, &binding.service_route)?;
+        let config = self.context.config.trunks.get(binding.trunk);
+        let routes = allowed_routes(routes.onward, &binding.service_route, config)?;
         let uri = message.request_uri().and_then(Uri::parse);
         let mut uri = uri.ok_or((416, "no URI"))?;
         if route::is_ours(&self.context, &uri) {
@@ -420,13 +421,31 @@ fn place(token: &str, binding: &Binding) -> Place {
 }
 
 /// What a browser may preload into Route (RFC 3261 section 16.4, RFC 3608): the way that its
-/// registrar named, or nothing. We are no open relay.
+/// registrar named, or nothing. The trunk itself, as an outbound proxy, leads where the request
+/// goes anyway. We are no open relay.
 pub(super) fn allowed_routes(
     given: Vec<String>,
     service_route: &[String],
+    trunk: Option<&TrunkConfig>,
 ) -> Result<Vec<String>, NoRoute> {
-    if given.is_empty() || given == service_route {
+    let is_trunk = |value: &String| trunk.is_some_and(|trunk| leads_to(trunk, value));
+    if given.iter().all(is_trunk) || given == service_route {
         return Ok(service_route.to_vec());
     }
     Err((403, "Route leads elsewhere"))
+}
+
+/// Does a value of Route name a trunk: its domain, or one of its targets?
+fn leads_to(trunk: &TrunkConfig, value: &str) -> bool {
+    let Some(NameAddr { uri, .. }) = NameAddr::parse(value) else {
+        return false;
+    };
+    let host = uri.host.trim_start_matches('[').trim_end_matches(']');
+    let is_target = |target: &TargetConfig| {
+        let port = uri.port.unwrap_or(trunk.transport.default_port());
+        target.place.host.eq_ignore_ascii_case(host) && target.place.port == port
+    };
+    uri.user.is_none()
+        && (trunk.targets.iter().any(is_target)
+            || (uri.host.eq_ignore_ascii_case(&trunk.domain) && uri.port.is_none()))
 }

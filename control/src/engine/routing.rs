@@ -6,6 +6,7 @@ use super::Engine;
 use super::context::Incoming;
 use super::input::{ConnectionId, Peer};
 use super::proxy::allowed_routes;
+use super::refusals::allow_of_lines;
 use crate::call::dialog_requests::InDialog;
 use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
@@ -182,7 +183,12 @@ impl Engine {
 
     fn answer_options(&mut self, now: Instant, request: &Incoming) {
         let mut response = self.context.response(&request.message, 200);
-        response.push(HeaderName::Allow, super::context::allow());
+        let uri = request.message.request_uri().and_then(Uri::parse);
+        let allow = match uri.filter(|uri| self.is_domain_of_lines(&uri.host)) {
+            Some(_) => format!("{}, REGISTER", allow_of_lines()),
+            None => super::context::allow(),
+        };
+        response.push(HeaderName::Allow, allow);
         response.push(HeaderName::Accept, "application/sdp");
         response.push(HeaderName::Supported, super::context::SUPPORTED);
         self.context.respond(now, request.transaction, response);
@@ -213,7 +219,8 @@ impl Engine {
             let registered = self.edge.bindings.of_user(now, connection, trunk, &user);
             let (_, binding) =
                 registered.ok_or((403, "not registered at the trunk on this connection"))?;
-            let routes = allowed_routes(given, &binding.service_route)?;
+            let config = self.context.config.trunks.get(trunk);
+            let routes = allowed_routes(given, &binding.service_route, config)?;
             let preferred = identity::preferred(message, binding);
             let asserted = preferred.as_deref().unwrap_or(&user);
             let asserted = asserted.rsplit_once('@');
@@ -229,7 +236,10 @@ impl Engine {
         if !self.is_domain_of_lines(&sender.uri.host) {
             return Err((403, "From is of a foreign domain"));
         }
-        let routes = allowed_routes(given, &[])?;
+        // Lines of the house share its only trunk.
+        let only = self.context.config.trunks.first();
+        let only = only.filter(|_| self.context.config.trunks.len() == 1);
+        let routes = allowed_routes(given, &[], only)?;
         let line = lines::named(&self.context.config.lines, &sender.uri);
         let line = line.ok_or((403, "From is no line of ours"))?;
         let number = line.number.clone();
@@ -407,7 +417,7 @@ impl Engine {
 
     fn is_domain_of_lines(&self, domain: &str) -> bool {
         let config = &self.context.config;
-        !config.lines.entries.is_empty() && config.lines.domain.eq_ignore_ascii_case(domain)
+        !config.lines.entries.is_empty() && config.lines.has_domain(domain)
     }
 }
 
