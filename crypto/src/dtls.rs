@@ -62,8 +62,8 @@ pub enum DtlsError {
     FlightTooLong,
     /// The peer sent this alert (RFC 5246 section 7.2) in the clear, and nothing more.
     Alert(u8),
-    /// The peer has no certificate of a kind that the library takes (ECDSA P-256, P-384), or shows
-    /// none.
+    /// The peer has no certificate of a kind that is taken (ECDSA on P-256, P-384 and P-521, RSA
+    /// with 2048 to 8192 bits), or shows none.
     NoCertificate,
     /// The handshake failed.
     Handshake(String),
@@ -75,7 +75,8 @@ pub enum DtlsError {
 }
 
 /// Certificates that a peer may have.
-const CERTIFICATE_KINDS: &str = "it must be ECDSA P-256 or P-384 (neither RSA nor P-521)";
+const CERTIFICATE_KINDS: &str =
+    "it must be ECDSA P-256, P-384 or P-521, or RSA with 2048 to 8192 bits";
 
 impl fmt::Display for DtlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

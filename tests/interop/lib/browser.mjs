@@ -49,10 +49,11 @@ export async function chromium(scope, namespace, { microphone, args = [] } = {})
 }
 
 /** Starts Firefox; its fake microphone is a sine of `toneHz`. */
-export async function firefox(scope, namespace, { toneHz = 440 } = {}) {
+export async function firefox(scope, namespace, { toneHz = 440, preferences: more = {} } = {}) {
   const profile = join(scope.directory, 'firefox-profile');
   mkdirSync(profile);
   const preferences = {
+    ...more,
     'media.navigator.streams.fake': true,
     'media.navigator.audio.fake_frequency': toneHz,
     'media.navigator.permission.disabled': true,

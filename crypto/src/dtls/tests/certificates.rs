@@ -108,15 +108,109 @@ fn media_f1_a_panic_in_the_library_ends_its_session_alone() {
     );
 }
 
+/// A CertificateRequest of DTLS 1.2 in these bytes: its types and its pairs of hash and signature.
+fn request_in(datagram: &[u8]) -> Option<(Vec<u8>, Vec<u16>)> {
+    const CERTIFICATE_REQUEST: u8 = 13;
+    let mut rest = datagram;
+    while let [22, ..] = rest {
+        let (record, behind) =
+            rest.split_at(13 + usize::from(rest[11]) * 256 + usize::from(rest[12]));
+        rest = behind;
+        let body = &record[13..];
+        if body[0] == CERTIFICATE_REQUEST {
+            let (types, pairs) = body[13..].split_at(usize::from(body[12]));
+            let pairs = &pairs[2..2 + usize::from(pairs[1])];
+            let pair = |pair: &[u8]| u16::from(pair[0]) * 256 + u16::from(pair[1]);
+            return Some((types.to_vec(), pairs.chunks(2).map(pair).collect()));
+        }
+    }
+    None
+}
+
+#[test]
+fn media_f11_f23_rsa_and_p521_are_asked_for() {
+    let mut pair = Pair::new(DtlsVersions::Only12);
+    let mut asked = None;
+    for _ in 0..4 {
+        while let Some(output) = pair.client.poll_output() {
+            if let DtlsOutput::Datagram(bytes) = output {
+                pair.server.handle_datagram(pair.now, &bytes).unwrap();
+            }
+        }
+        while let Some(output) = pair.server.poll_output() {
+            if let DtlsOutput::Datagram(bytes) = output {
+                asked = request_in(&bytes).or(asked);
+                pair.client.handle_datagram(pair.now, &bytes).unwrap();
+            }
+        }
+    }
+    // ECDSA_SIGN and RSA_SIGN; each hash with both (RFC 5246 sections 7.4.1.4.1 and 7.4.4).
+    let pairs = vec![0x0403, 0x0503, 0x0603, 0x0401, 0x0501, 0x0601];
+    assert_eq!(asked, Some((vec![64, 1], pairs)));
+}
+
+#[test]
+fn media_f11_f23_signatures_of_rsa_and_p521_keys_are_verified() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
+        RSA_PSS_SHA256, RSA_PSS_SHA384, RsaKeyPair,
+    };
+    use dimpl::crypto::SignatureScheme as Scheme;
+    use rcgen::{PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256, RsaKeySize};
+
+    let provider = dimpl::crypto::aws_lc_rs::default_provider();
+    let certificate = |key: &KeyPair| {
+        let parameters = CertificateParams::new(vec!["a".to_owned()]).unwrap();
+        parameters.self_signed(key).unwrap().der().to_vec()
+    };
+    let random = SystemRandom::new();
+    let mut signed = Vec::new();
+    for size in [RsaKeySize::_2048, RsaKeySize::_4096] {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(key.serialized_der()).unwrap();
+        for (scheme, encoding) in [
+            (Scheme::RSA_PKCS1_SHA256, &RSA_PKCS1_SHA256),
+            (Scheme::RSA_PKCS1_SHA512, &RSA_PKCS1_SHA512),
+            (Scheme::RSA_PSS_RSAE_SHA256, &RSA_PSS_SHA256),
+            (Scheme::RSA_PSS_RSAE_SHA384, &RSA_PSS_SHA384),
+        ] {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(encoding, &random, b"said", &mut signature)
+                .unwrap();
+            signed.push((certificate(&key), scheme, signature));
+        }
+    }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_ASN1_SIGNING, key.serialized_der());
+    let signature = pair.unwrap().sign(&random, b"said").unwrap();
+    let scheme = Scheme::ECDSA_SECP521R1_SHA512;
+    signed.push((certificate(&key), scheme, signature.as_ref().to_vec()));
+
+    for (certificate, scheme, signature) in signed {
+        let verify = |text: &[u8], scheme| {
+            let verifier = provider.signature_verification;
+            verifier.verify_scheme(&certificate, text, &signature, scheme)
+        };
+        assert_eq!(verify(b"said", scheme), Ok(()), "{scheme:?}");
+        assert!(verify(b"unsaid", scheme).is_err(), "{scheme:?}");
+        for other in provider.signature_verification.client_schemes() {
+            let is_refused = *other == scheme || verify(b"said", *other).is_err();
+            assert!(is_refused, "{scheme:?} taken for {other:?}");
+        }
+    }
+}
+
 #[test]
 fn media_f11_f23_the_log_says_which_certificates_are_taken() {
-    // A browser with an RSA or P-521 certificate ends the handshake with an alert; OpenSSL goes on
-    // without a certificate.
+    // A browser whose certificate is of another kind ends the handshake with an alert; OpenSSL goes
+    // on without a certificate.
     let none = dimpl::Error::CertificateError(dimpl::CertificateError::NoClientCertificateReceived);
     let none = session::failure(&none);
     assert_eq!(none, DtlsError::NoCertificate);
     for error in [none, DtlsError::Alert(40), DtlsError::Alert(43)] {
         let text = error.to_string();
-        assert!(text.contains("neither RSA nor P-521"), "{text}");
+        let kinds = "ECDSA P-256, P-384 or P-521, or RSA with 2048 to 8192 bits";
+        assert!(text.contains(kinds), "{text}");
     }
 }

@@ -619,6 +619,18 @@ impl SignatureScheme {
         schemes
     }
 
+    /// Returns true if a DTLS 1.2 `CertificateVerify` may use this scheme: it is a pair of hash
+    /// and signature algorithm (RFC 5246 §7.4.1.4.1).
+    pub(crate) const fn is_for_dtls12(&self) -> bool {
+        matches!(self.0, 0x0401 | 0x0403 | 0x0501 | 0x0503 | 0x0601 | 0x0603)
+    }
+
+    /// Returns true if a DTLS 1.3 `CertificateVerify` may use this scheme: RSA PKCS#1 v1.5 it may
+    /// not (RFC 8446 §4.2.3).
+    pub(crate) const fn is_for_dtls13(&self) -> bool {
+        !self.is_unknown() && !matches!(self.0, 0x0401 | 0x0501 | 0x0601)
+    }
+
     /// Returns the named group (EC curve) implied by this signature scheme, if any.
     ///
     /// In DTLS 1.3, ECDSA signature schemes encode the expected curve.
@@ -627,6 +639,7 @@ impl SignatureScheme {
         match *self {
             SignatureScheme::ECDSA_SECP256R1_SHA256 => Some(NamedGroup::Secp256r1),
             SignatureScheme::ECDSA_SECP384R1_SHA384 => Some(NamedGroup::Secp384r1),
+            SignatureScheme::ECDSA_SECP521R1_SHA512 => Some(NamedGroup::Secp521r1),
             _ => None,
         }
     }
@@ -1254,7 +1267,10 @@ mod tests {
     fn signature_scheme_named_group_non_ecdsa() {
         assert_eq!(SignatureScheme::RSA_PSS_RSAE_SHA256.named_group(), None);
         assert_eq!(SignatureScheme::ED25519.named_group(), None);
-        assert_eq!(SignatureScheme::ECDSA_SECP521R1_SHA512.named_group(), None);
+        assert_eq!(
+            SignatureScheme::ECDSA_SECP521R1_SHA512.named_group(),
+            Some(NamedGroup::Secp521r1)
+        );
         assert_eq!(SignatureScheme::from_u16(0xFFFF).named_group(), None);
     }
 

@@ -39,7 +39,7 @@ pub use provider::{
     SupportedDtls13CipherSuite, SupportedKxGroup, check_verify_scheme,
 };
 #[cfg(feature = "_crypto-common")]
-pub use provider::{OID_P256, OID_P384, cert_named_group};
+pub use provider::{OID_P256, OID_P384, OID_P521, cert_named_group};
 
 // Re-export shared types for provider trait implementations
 pub use crate::dtls12::message::Dtls12CipherSuite;

@@ -149,7 +149,8 @@ use std::sync::OnceLock;
 use crate::buffer::{Buf, TmpBuf};
 use crate::crypto::{Aad, Nonce};
 use crate::dtls12::message::Dtls12CipherSuite;
-use crate::types::{Dtls13CipherSuite, HashAlgorithm, NamedGroup, SignatureAlgorithm};
+use crate::types::{Dtls13CipherSuite, HashAlgorithm, NamedGroup};
+use crate::types::{SignatureAlgorithm, SignatureScheme};
 use crate::{CertificateError, CryptoError};
 
 /// OID for the P-256 elliptic curve (secp256r1 / prime256v1).
@@ -160,6 +161,10 @@ pub const OID_P256: spki::ObjectIdentifier =
 /// OID for the P-384 elliptic curve (secp384r1).
 #[cfg(feature = "_crypto-common")]
 pub const OID_P384: spki::ObjectIdentifier = spki::ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+/// OID for the P-521 elliptic curve (secp521r1).
+#[cfg(feature = "_crypto-common")]
+pub const OID_P521: spki::ObjectIdentifier = spki::ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 // ============================================================================
 // Marker Trait
@@ -301,6 +306,41 @@ pub trait SignatureVerifier: CryptoSafe {
         hash_alg: HashAlgorithm,
         sig_alg: SignatureAlgorithm,
     ) -> Result<(), CryptoError>;
+
+    /// Signature schemes that [`verify_scheme`](Self::verify_scheme) takes, in preference order.
+    ///
+    /// Servers offer these in `CertificateRequest`: each DTLS version those that it allows for a
+    /// `CertificateVerify`. DTLS 1.2 has no RSA-PSS here, DTLS 1.3 no RSA PKCS#1 v1.5
+    /// (RFC 8446 §4.2.3).
+    fn client_schemes(&self) -> &'static [SignatureScheme] {
+        const DEFAULT: &[SignatureScheme] = &[
+            SignatureScheme::ECDSA_SECP256R1_SHA256,
+            SignatureScheme::ECDSA_SECP384R1_SHA384,
+        ];
+        DEFAULT
+    }
+
+    /// Verify the signature of a client's `CertificateVerify`, in one of
+    /// [`client_schemes`](Self::client_schemes).
+    ///
+    /// An ECDSA scheme says the hash, not the curve: in DTLS 1.2 both are independent. In DTLS 1.3
+    /// the curve of the certificate has been compared with the scheme before.
+    fn verify_scheme(
+        &self,
+        cert_der: &[u8],
+        data: &[u8],
+        signature: &[u8],
+        scheme: SignatureScheme,
+    ) -> Result<(), CryptoError> {
+        let hash_alg = scheme.hash_algorithm();
+        let sig_alg = match scheme {
+            SignatureScheme::ECDSA_SECP256R1_SHA256 | SignatureScheme::ECDSA_SECP384R1_SHA384 => {
+                SignatureAlgorithm::ECDSA
+            }
+            _ => return Err(CryptoError::SignatureSchemeVerificationFailed(scheme)),
+        };
+        self.verify_signature(cert_der, data, signature, hash_alg, sig_alg)
+    }
 }
 
 /// Allow-list of supported (signature, hash, curve) combinations for
@@ -382,6 +422,7 @@ pub fn cert_named_group(cert_der: &[u8]) -> Result<NamedGroup, CertificateError>
     match curve_oid {
         OID_P256 => Ok(NamedGroup::Secp256r1),
         OID_P384 => Ok(NamedGroup::Secp384r1),
+        OID_P521 => Ok(NamedGroup::Secp521r1),
         _ => Err(CertificateError::UnsupportedEcCurve),
     }
 }

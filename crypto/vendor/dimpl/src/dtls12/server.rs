@@ -27,14 +27,15 @@ use crate::dtls12::context::AuthMode;
 use crate::dtls12::engine::Engine;
 use crate::dtls12::message::PskParams;
 use crate::dtls12::message::SignatureAndHashAlgorithm;
-use crate::dtls12::message::{Body, CertificateRequest, CertificateTypeVec, Dtls12CipherSuite};
+use crate::dtls12::message::{Body, Dtls12CipherSuite};
 use crate::dtls12::message::{ClientCertificateType, CompressionMethod, ContentType};
-use crate::dtls12::message::{Cookie, CurveType, DistinguishedName, ExchangeKeys, ExtensionType};
+use crate::dtls12::message::{Cookie, CurveType, ExchangeKeys, ExtensionType};
 use crate::dtls12::message::{HashAlgorithm, HelloVerifyRequest, KeyExchangeAlgorithm};
 use crate::dtls12::message::{MessageType, NamedGroup, NamedGroupVec, ProtocolVersion, Random};
 use crate::dtls12::message::{ServerHello, SessionId, SignatureAlgorithm};
 use crate::dtls12::message::{SignatureAndHashAlgorithmVec, SrtpProfileId};
 use crate::timer::Timeout;
+use crate::types::SignatureScheme;
 use crate::{Config, Error, InternalError, Output};
 
 /// Length of the random dummy PSK used when identity resolution fails.
@@ -638,18 +639,18 @@ impl State {
 
     fn send_certificate_request(self, server: &mut Server) -> Result<Self, InternalError> {
         debug!("Sending CertificateRequest");
-        // Select CertificateRequest.signature_algorithms as intersection of client's list and our supported
-        let sig_algs =
-            select_certificate_request_sig_algs(server.client_signature_algorithms.as_ref());
+        // The algorithms that we can verify (RFC 5246 §7.4.4): the client picks one for its key.
+        let schemes = client_schemes(server);
         debug!(
             "CertificateRequest will advertise {} signature algorithms",
-            sig_algs.len()
+            schemes.len()
         );
 
         server
             .engine
             .create_handshake(MessageType::CertificateRequest, move |body, _| {
-                handshake_serialize_certificate_request(body, &sig_algs)
+                handshake_serialize_certificate_request(body, &schemes);
+                Ok(())
             })?;
 
         Ok(Self::SendServerHelloDone)
@@ -926,20 +927,25 @@ impl State {
             .into());
         }
 
-        // Create temp DigitallySigned for verification
-        let temp_signed = crate::dtls12::message::DigitallySigned {
-            algorithm: signature_algorithm,
-            signature_range: 0..signature_bytes.len(),
-        };
+        // RFC 5246 §7.4.8: the algorithms MUST be those of CertificateRequest.
+        let scheme = SignatureScheme::from_u16(signature_algorithm.as_u16());
+        if !client_schemes(server).contains(&scheme) {
+            return Err(
+                Error::SecurityError(crate::SecurityError::SignatureSchemeNotOffered(scheme))
+                    .into(),
+            );
+        }
 
         server
             .engine
-            .crypto_context()
-            .verify_signature(
-                &data,
-                &temp_signed,
-                signature_bytes,
+            .config()
+            .crypto_provider()
+            .signature_verification
+            .verify_scheme(
                 &server.client_certificates[0],
+                &data,
+                signature_bytes,
+                scheme,
             )
             .map_err(Error::CryptoError)?;
 
@@ -1317,33 +1323,46 @@ fn handshake_create_server_key_exchange(
     }
 }
 
-fn handshake_serialize_certificate_request(
-    body: &mut Buf,
-    sig_algs: &SignatureAndHashAlgorithmVec,
-) -> Result<(), Error> {
-    // Only advertise ECDSA_SIGN (the only supported client cert type)
-    let mut cert_types = CertificateTypeVec::new();
-    cert_types.push(ClientCertificateType::ECDSA_SIGN);
+/// Signature schemes of client certificates that DTLS 1.2 has and our provider verifies.
+fn client_schemes(server: &Server) -> Vec<SignatureScheme> {
+    let verifier = server
+        .engine
+        .config()
+        .crypto_provider()
+        .signature_verification;
+    verifier
+        .client_schemes()
+        .iter()
+        .filter(|scheme| scheme.is_for_dtls12())
+        .copied()
+        .collect()
+}
 
-    // If intersection is empty (e.g., client didn't advertise), fall back to our supported set
-    // Build the selected list with the capacity expected by CertificateRequest
-    let mut selected = SignatureAndHashAlgorithmVec::new();
-    if sig_algs.is_empty() {
-        let fallback = SignatureAndHashAlgorithm::supported();
-        for alg in fallback.iter() {
-            selected.push(*alg);
-        }
-    } else {
-        for alg in sig_algs.iter() {
-            selected.push(*alg);
-        }
+fn handshake_serialize_certificate_request(body: &mut Buf, schemes: &[SignatureScheme]) {
+    // The low byte of these schemes is the SignatureAlgorithm (RFC 5246 §7.4.1.4.1).
+    let has = |algorithm: SignatureAlgorithm| {
+        schemes
+            .iter()
+            .any(|scheme| scheme.as_u16() as u8 == algorithm.as_u8())
+    };
+    let mut cert_types: ArrayVec<ClientCertificateType, 2> = ArrayVec::new();
+    if has(SignatureAlgorithm::ECDSA) {
+        cert_types.push(ClientCertificateType::ECDSA_SIGN);
+    }
+    if has(SignatureAlgorithm::RSA) {
+        cert_types.push(ClientCertificateType::RSA_SIGN);
     }
 
-    let cert_auths: ArrayVec<DistinguishedName, 32> = ArrayVec::new();
-
-    let cr = CertificateRequest::new(cert_types, selected, cert_auths);
-    cr.serialize(&[], body);
-    Ok(())
+    body.push(cert_types.len() as u8);
+    for cert_type in &cert_types {
+        body.push(cert_type.as_u8());
+    }
+    body.extend_from_slice(&((schemes.len() * 2) as u16).to_be_bytes());
+    for scheme in schemes {
+        body.extend_from_slice(&scheme.as_u16().to_be_bytes());
+    }
+    // certificate_authorities: any
+    body.extend_from_slice(&0u16.to_be_bytes());
 }
 
 fn select_named_group(
@@ -1395,27 +1414,6 @@ fn select_ske_signature_algorithm(
 
     // Fallback: use the key's native hash
     SignatureAndHashAlgorithm::new(our_hash, our_sig)
-}
-
-fn select_certificate_request_sig_algs(
-    client_algs: Option<&SignatureAndHashAlgorithmVec>,
-) -> SignatureAndHashAlgorithmVec {
-    // Only select algorithms supported by dimpl's signature verifiers.
-    let ours = SignatureAndHashAlgorithm::supported();
-
-    // Build intersection preserving client preference order
-    let mut out = ArrayVec::new();
-    if let Some(list) = client_algs {
-        for alg in list.iter() {
-            if ours
-                .iter()
-                .any(|a| a.hash == alg.hash && a.signature == alg.signature)
-            {
-                out.push(*alg);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -1474,34 +1472,22 @@ mod tests {
     }
 
     #[test]
-    fn certificate_request_does_not_select_rsa_signatures() {
-        let mut client = SignatureAndHashAlgorithmVec::new();
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::ECDSA,
-        ));
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::RSA,
-        ));
+    fn certificate_request_names_the_types_of_its_schemes() {
+        let mut body = Buf::new();
+        let schemes = [
+            SignatureScheme::ECDSA_SECP256R1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+        ];
+        handshake_serialize_certificate_request(&mut body, &schemes);
+        let expected = [
+            2, 64, 1, // certificate types: ECDSA_SIGN, RSA_SIGN
+            0, 4, 4, 3, 5, 1, // SHA256/ECDSA, SHA384/RSA
+            0, 0, // certificate authorities
+        ];
+        assert_eq!(&*body, expected);
 
-        let selected = select_certificate_request_sig_algs(Some(&client));
-
-        assert_eq!(selected.len(), 1);
-        assert_eq!(selected[0].signature, SignatureAlgorithm::ECDSA);
-        assert_eq!(selected[0].hash, HashAlgorithm::SHA256);
-    }
-
-    #[test]
-    fn certificate_request_rejects_rsa_only_signatures() {
-        let mut client = SignatureAndHashAlgorithmVec::new();
-        client.push(SignatureAndHashAlgorithm::new(
-            HashAlgorithm::SHA256,
-            SignatureAlgorithm::RSA,
-        ));
-
-        let selected = select_certificate_request_sig_algs(Some(&client));
-
-        assert!(selected.is_empty());
+        let mut body = Buf::new();
+        handshake_serialize_certificate_request(&mut body, &schemes[..1]);
+        assert_eq!(&*body, [1, 64, 0, 2, 4, 3, 0, 0]);
     }
 }

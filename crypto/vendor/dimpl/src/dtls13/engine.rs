@@ -26,7 +26,7 @@ use crate::dtls13::message::KeyUpdateRequest;
 use crate::dtls13::message::MessageType;
 use crate::dtls13::message::Sequence;
 use crate::timer::{HandshakeTimers, Timeout, deadline};
-use crate::types::{HashAlgorithm, Random};
+use crate::types::{HashAlgorithm, Random, SignatureScheme};
 use crate::window::ReplayWindow;
 use crate::{Config, DtlsCertificate, Error, InternalError, Output, SeededRng};
 
@@ -2265,6 +2265,33 @@ impl Engine {
             .crypto_provider()
             .signature_verification
             .verify_signature(cert_der, data, signature, hash_alg, sig_alg)
+            .map_err(Error::CryptoError)
+    }
+
+    /// Signature schemes of client certificates that DTLS 1.3 has and our provider verifies.
+    pub fn client_schemes(&self) -> Vec<SignatureScheme> {
+        self.config
+            .crypto_provider()
+            .signature_verification
+            .client_schemes()
+            .iter()
+            .filter(|scheme| scheme.is_for_dtls13())
+            .copied()
+            .collect()
+    }
+
+    /// Verify a client's CertificateVerify.
+    pub fn verify_scheme(
+        &self,
+        cert_der: &[u8],
+        data: &[u8],
+        signature: &[u8],
+        scheme: SignatureScheme,
+    ) -> Result<(), Error> {
+        self.config
+            .crypto_provider()
+            .signature_verification
+            .verify_scheme(cert_der, data, signature, scheme)
             .map_err(Error::CryptoError)
     }
 

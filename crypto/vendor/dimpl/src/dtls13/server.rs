@@ -38,7 +38,6 @@ use crate::dtls13::Client;
 use crate::dtls13::client::LocalEvent;
 use crate::dtls13::client::handshake_create_certificate;
 use crate::dtls13::client::handshake_create_certificate_verify;
-use crate::dtls13::client::signature_scheme_to_components;
 #[cfg(feature = "_crypto-common")]
 use crate::dtls13::client::verify_scheme_curve;
 use crate::dtls13::engine::Engine;
@@ -58,7 +57,6 @@ use crate::dtls13::message::ProtocolVersion;
 use crate::dtls13::message::Random;
 use crate::dtls13::message::ServerHello;
 use crate::dtls13::message::SessionId;
-use crate::dtls13::message::SignatureAlgorithmsExtension;
 use crate::dtls13::message::SignatureScheme;
 use crate::dtls13::message::SupportedVersionsServerHello;
 use crate::dtls13::message::UseSrtpExtension;
@@ -73,6 +71,9 @@ const HRR_RANDOM: [u8; 32] = [
 ];
 
 const MAX_RETAINED_CLIENT_HELLO: usize = 64;
+
+/// Longest signature of a CertificateVerify: of an RSA key with 8192 bits.
+const MAX_SIGNATURE_LEN: usize = 1024;
 
 /// DTLS 1.3 server
 pub struct Server {
@@ -855,8 +856,8 @@ impl State {
 
         server
             .engine
-            .create_handshake(MessageType::CertificateRequest, |body, _engine| {
-                handshake_create_certificate_request(body)
+            .create_handshake(MessageType::CertificateRequest, |body, engine| {
+                handshake_create_certificate_request(body, &engine.client_schemes())
             })?;
 
         server.client_auth_requested = true;
@@ -1030,7 +1031,7 @@ impl State {
 
         // RFC 8446 §4.4.3: The signature algorithm MUST be one offered in
         // the signature_algorithms field of the CertificateRequest message.
-        if !SignatureScheme::supported().contains(&scheme) {
+        if !server.engine.client_schemes().contains(&scheme) {
             return Err(
                 Error::SecurityError(crate::SecurityError::SignatureSchemeNotOffered(scheme))
                     .into(),
@@ -1045,7 +1046,7 @@ impl State {
         signed_content.extend_from_slice(&transcript_hash);
 
         // Copy signature data since we need to drop handshake reference
-        let mut signature_copy = ArrayVec::<u8, 512>::new();
+        let mut signature_copy = ArrayVec::<u8, MAX_SIGNATURE_LEN>::new();
         signature_copy
             .try_extend_from_slice(signature)
             .map_err(|_| Error::SecurityError(crate::SecurityError::SignatureTooLarge))?;
@@ -1063,15 +1064,9 @@ impl State {
         #[cfg(feature = "_crypto-common")]
         verify_scheme_curve(scheme, cert_der)?;
 
-        let (hash_alg, sig_alg) = signature_scheme_to_components(scheme)?;
-
-        server.engine.verify_signature(
-            cert_der,
-            &signed_content,
-            &signature_copy,
-            hash_alg,
-            sig_alg,
-        )?;
+        server
+            .engine
+            .verify_scheme(cert_der, &signed_content, &signature_copy, scheme)?;
 
         trace!("Client CertificateVerify verified: {:?}", scheme);
 
@@ -1450,7 +1445,10 @@ fn handshake_create_encrypted_extensions(
     Ok(())
 }
 
-fn handshake_create_certificate_request(body: &mut Buf) -> Result<(), Error> {
+fn handshake_create_certificate_request(
+    body: &mut Buf,
+    schemes: &[SignatureScheme],
+) -> Result<(), Error> {
     // CertificateRequest format (RFC 8446 Section 4.3.2):
     // certificate_request_context<0..255>
     body.push(0); // empty context
@@ -1461,8 +1459,10 @@ fn handshake_create_certificate_request(body: &mut Buf) -> Result<(), Error> {
 
     // signature_algorithms extension (required)
     let sa_start = ext_buf.len();
-    let sa = SignatureAlgorithmsExtension::default();
-    sa.serialize(&mut ext_buf);
+    ext_buf.extend_from_slice(&((schemes.len() * 2) as u16).to_be_bytes());
+    for scheme in schemes {
+        ext_buf.extend_from_slice(&scheme.as_u16().to_be_bytes());
+    }
     let sa_end = ext_buf.len();
     extensions.push(Extension {
         extension_type: ExtensionType::SignatureAlgorithms,
@@ -1583,7 +1583,8 @@ mod tests {
     #[test]
     fn certificate_request_omits_empty_certificate_authorities() {
         let mut body = Buf::new();
-        handshake_create_certificate_request(&mut body).expect("create CertificateRequest");
+        handshake_create_certificate_request(&mut body, &SignatureScheme::supported())
+            .expect("create CertificateRequest");
 
         assert_eq!(body[0], 0, "certificate_request_context");
         let ext_len = u16::from_be_bytes([body[1], body[2]]) as usize;

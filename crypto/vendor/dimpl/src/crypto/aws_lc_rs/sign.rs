@@ -3,18 +3,32 @@
 use std::str;
 
 use aws_lc_rs::signature::ECDSA_P384_SHA384_ASN1_SIGNING;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
+};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, UnparsedPublicKey};
-use aws_lc_rs::signature::{ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1};
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1,
+};
+use aws_lc_rs::signature::{
+    ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1, ECDSA_P521_SHA512_ASN1,
+};
 use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm};
+use aws_lc_rs::signature::{
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+};
+use aws_lc_rs::signature::{
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+};
+use aws_lc_rs::signature::{RsaParameters, VerificationAlgorithm};
 use der::{Decode, Encode};
-use spki::ObjectIdentifier;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoOwned};
 use x509_cert::Certificate as X509Certificate;
 
 use super::super::{KeyProvider, SignatureVerifier, SigningKey, check_verify_scheme};
-use super::super::{OID_P256, OID_P384};
+use super::super::{OID_P256, OID_P384, OID_P521};
 use crate::buffer::Buf;
-use crate::types::{HashAlgorithm, NamedGroup, SignatureAlgorithm};
+use crate::types::{HashAlgorithm, NamedGroup, SignatureAlgorithm, SignatureScheme};
 use crate::{CryptoError, CryptoOperation};
 
 /// ECDSA signing key implementation.
@@ -199,30 +213,14 @@ impl SignatureVerifier for AwsLcSignatureVerifier {
             X509Certificate::from_der(cert_der).map_err(|_| CryptoError::CertificateParseFailed)?;
         let spki = cert.tbs_certificate().subject_public_key_info();
 
-        const OID_EC_PUBLIC_KEY: ObjectIdentifier =
-            ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-
         if spki.algorithm.oid != OID_EC_PUBLIC_KEY {
             return Err(CryptoError::UnsupportedPublicKeyAlgorithm);
         }
 
-        let pubkey_bytes = spki
-            .subject_public_key
-            .as_bytes()
-            .ok_or(CryptoError::InvalidSubjectPublicKey)?;
-
-        let curve_oid: ObjectIdentifier = spki
-            .algorithm
-            .parameters
-            .as_ref()
-            .ok_or(CryptoError::MissingEcCurveParameter)?
-            .decode_as()
-            .map_err(|_| CryptoError::InvalidEcCurveParameter)?;
-
-        let group = match curve_oid {
-            OID_P256 => NamedGroup::Secp256r1,
-            OID_P384 => NamedGroup::Secp384r1,
-            _ => return Err(CryptoError::UnsupportedEcCurve),
+        let pubkey_bytes = subject_public_key(spki)?;
+        let group = match curve(spki)? {
+            NamedGroup::Secp521r1 => return Err(CryptoError::UnsupportedEcCurve),
+            group => group,
         };
 
         check_verify_scheme(sig_alg, hash_alg, group)?;
@@ -244,6 +242,114 @@ impl SignatureVerifier for AwsLcSignatureVerifier {
                 hash: hash_alg,
                 group,
             })
+    }
+
+    fn client_schemes(&self) -> &'static [SignatureScheme] {
+        const SCHEMES: &[SignatureScheme] = &[
+            SignatureScheme::ECDSA_SECP256R1_SHA256,
+            SignatureScheme::ECDSA_SECP384R1_SHA384,
+            SignatureScheme::ECDSA_SECP521R1_SHA512,
+            SignatureScheme::RSA_PSS_RSAE_SHA256,
+            SignatureScheme::RSA_PSS_RSAE_SHA384,
+            SignatureScheme::RSA_PSS_RSAE_SHA512,
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+        ];
+        SCHEMES
+    }
+
+    fn verify_scheme(
+        &self,
+        cert_der: &[u8],
+        data: &[u8],
+        signature: &[u8],
+        scheme: SignatureScheme,
+    ) -> Result<(), CryptoError> {
+        let cert =
+            X509Certificate::from_der(cert_der).map_err(|_| CryptoError::CertificateParseFailed)?;
+        let spki = cert.tbs_certificate().subject_public_key_info();
+
+        let algorithm: &'static dyn VerificationAlgorithm = match spki.algorithm.oid {
+            OID_EC_PUBLIC_KEY => ecdsa_algorithm(curve(spki)?, scheme)?,
+            OID_RSA_ENCRYPTION => rsa_algorithm(scheme)?,
+            _ => return Err(CryptoError::UnsupportedPublicKeyAlgorithm),
+        };
+
+        UnparsedPublicKey::new(algorithm, subject_public_key(spki)?)
+            .verify(data, signature)
+            .map_err(|_| CryptoError::SignatureSchemeVerificationFailed(scheme))
+    }
+}
+
+const OID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const OID_RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+fn subject_public_key(spki: &SubjectPublicKeyInfoOwned) -> Result<&[u8], CryptoError> {
+    spki.subject_public_key
+        .as_bytes()
+        .ok_or(CryptoError::InvalidSubjectPublicKey)
+}
+
+/// The curve of an EC public key.
+fn curve(spki: &SubjectPublicKeyInfoOwned) -> Result<NamedGroup, CryptoError> {
+    let curve_oid: ObjectIdentifier = spki
+        .algorithm
+        .parameters
+        .as_ref()
+        .ok_or(CryptoError::MissingEcCurveParameter)?
+        .decode_as()
+        .map_err(|_| CryptoError::InvalidEcCurveParameter)?;
+
+    match curve_oid {
+        OID_P256 => Ok(NamedGroup::Secp256r1),
+        OID_P384 => Ok(NamedGroup::Secp384r1),
+        OID_P521 => Ok(NamedGroup::Secp521r1),
+        _ => Err(CryptoError::UnsupportedEcCurve),
+    }
+}
+
+fn ecdsa_algorithm(
+    group: NamedGroup,
+    scheme: SignatureScheme,
+) -> Result<&'static EcdsaVerificationAlgorithm, CryptoError> {
+    let is_ecdsa = matches!(
+        scheme,
+        SignatureScheme::ECDSA_SECP256R1_SHA256
+            | SignatureScheme::ECDSA_SECP384R1_SHA384
+            | SignatureScheme::ECDSA_SECP521R1_SHA512
+    );
+    if !is_ecdsa {
+        return Err(CryptoError::SignatureSchemeVerificationFailed(scheme));
+    }
+    match (group, scheme.hash_algorithm()) {
+        (NamedGroup::Secp256r1, HashAlgorithm::SHA256) => Ok(&ECDSA_P256_SHA256_ASN1),
+        (NamedGroup::Secp256r1, HashAlgorithm::SHA384) => Ok(&ECDSA_P256_SHA384_ASN1),
+        (NamedGroup::Secp256r1, HashAlgorithm::SHA512) => Ok(&ECDSA_P256_SHA512_ASN1),
+        (NamedGroup::Secp384r1, HashAlgorithm::SHA256) => Ok(&ECDSA_P384_SHA256_ASN1),
+        (NamedGroup::Secp384r1, HashAlgorithm::SHA384) => Ok(&ECDSA_P384_SHA384_ASN1),
+        (NamedGroup::Secp384r1, HashAlgorithm::SHA512) => Ok(&ECDSA_P384_SHA512_ASN1),
+        (NamedGroup::Secp521r1, HashAlgorithm::SHA256) => Ok(&ECDSA_P521_SHA256_ASN1),
+        (NamedGroup::Secp521r1, HashAlgorithm::SHA384) => Ok(&ECDSA_P521_SHA384_ASN1),
+        (NamedGroup::Secp521r1, HashAlgorithm::SHA512) => Ok(&ECDSA_P521_SHA512_ASN1),
+        (group, hash) => Err(CryptoError::UnsupportedSignatureVerification {
+            signature: SignatureAlgorithm::ECDSA,
+            hash,
+            group,
+        }),
+    }
+}
+
+/// Keys of 2048 to 8192 bits.
+fn rsa_algorithm(scheme: SignatureScheme) -> Result<&'static RsaParameters, CryptoError> {
+    match scheme {
+        SignatureScheme::RSA_PSS_RSAE_SHA256 => Ok(&RSA_PSS_2048_8192_SHA256),
+        SignatureScheme::RSA_PSS_RSAE_SHA384 => Ok(&RSA_PSS_2048_8192_SHA384),
+        SignatureScheme::RSA_PSS_RSAE_SHA512 => Ok(&RSA_PSS_2048_8192_SHA512),
+        SignatureScheme::RSA_PKCS1_SHA256 => Ok(&RSA_PKCS1_2048_8192_SHA256),
+        SignatureScheme::RSA_PKCS1_SHA384 => Ok(&RSA_PKCS1_2048_8192_SHA384),
+        SignatureScheme::RSA_PKCS1_SHA512 => Ok(&RSA_PKCS1_2048_8192_SHA512),
+        _ => Err(CryptoError::SignatureSchemeVerificationFailed(scheme)),
     }
 }
 

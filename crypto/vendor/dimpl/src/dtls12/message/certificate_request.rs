@@ -16,18 +16,6 @@ pub struct CertificateRequest {
 }
 
 impl CertificateRequest {
-    pub fn new(
-        certificate_types: CertificateTypeVec,
-        supported_signature_algorithms: SignatureAndHashAlgorithmVec,
-        certificate_authorities: ArrayVec<DistinguishedName, 32>,
-    ) -> Self {
-        CertificateRequest {
-            certificate_types,
-            supported_signature_algorithms,
-            certificate_authorities,
-        }
-    }
-
     pub fn parse(input: &[u8], base_offset: usize) -> IResult<&[u8], CertificateRequest> {
         let original_input = input;
         let (input, cert_types_len) = be_u8(input)?;
