@@ -170,7 +170,9 @@ impl Engine {
             | Event::MediaStarted { .. }
             | Event::MediaRefused { .. }
             | Event::Digit { .. }
-            | Event::FlowClosed { .. } => {}
+            | Event::FlowClosed { .. }
+            | Event::WorkerLost { .. }
+            | Event::WorkerRuns { .. } => {}
         }
         Some(event)
     }

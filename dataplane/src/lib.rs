@@ -20,5 +20,4 @@ pub mod wire;
 mod worker;
 
 #[cfg(debug_assertions)]
-pub use worker::PANIC_ASKED;
 pub use worker::{Dataplane, StartError, StartWarning, start};

@@ -172,6 +172,13 @@ pub const MEDIA_TIME_DEVIATION_MAX: Duration = Duration::from_secs(5);
 /// When the NTP clock of a source moves by more than this against ours, it was set.
 pub const SOURCE_CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
 
+/// Time until a worker that has failed begins anew; doubled each time.
+pub const RESTART_AFTER: Duration = Duration::from_millis(100);
+/// Times in a row that it does: within 6.3 seconds.
+pub const RESTARTS_IN_A_ROW_MAX: u32 = 6;
+/// A worker that has run this long is well again: its next failure counts as the first.
+pub const RESTARTED_WELL_AFTER: Duration = Duration::from_secs(60);
+
 const _: () = assert!(BUFFERS_PER_WORKER.is_power_of_two() && BUFFERS_PER_WORKER <= 32_768);
 const _: () = assert!(PACKET_BYTES_MAX + SRTP_OVERHEAD_BYTES_MAX + 128 <= BUFFER_BYTES);
 const _: () = assert!(

@@ -2,6 +2,7 @@
 //! file joins them.
 
 mod error;
+mod restart;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,9 @@ use crate::limits::{
     DIGIT_PACKETS_PER_TURN_MAX, FULL_EVENTS_RETRY_AFTER, PACKET_BYTES_MAX, REPORT_BYTES_MAX,
     REPORTS_PER_TURN_MAX,
 };
-use crate::link::{Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd};
-
-/// Makes the next turn of one worker panic: how tests see what becomes of its calls.
-#[cfg(debug_assertions)]
-pub static PANIC_ASKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+use crate::link::{
+    CloseReason, Command, Datagram, Event, FlowId, FlowKind, RefuseReason, WorkerEnd,
+};
 
 struct Worker {
     engine: Engine,
@@ -80,10 +79,7 @@ impl Worker {
         loop {
             self.io.turn(wait)?;
             #[cfg(debug_assertions)]
-            assert!(
-                !PANIC_ASKED.swap(false, std::sync::atomic::Ordering::SeqCst),
-                "a panic in a worker was asked for"
-            );
+            self.end.check_panic();
             self.end.awake();
             let now = clock();
             self.handle_packets(now);
@@ -330,8 +326,14 @@ fn trunk_sockets(flow: FlowId) -> (SocketId, SocketId) {
     )
 }
 
+/// The flow whose ports are to be closed before control hears of this.
 fn closed_flow(event: &Event) -> Option<FlowId> {
     match event {
+        // A flow that is unknown has no ports; its slot may be another's.
+        Event::FlowClosed {
+            reason: CloseReason::Lost,
+            ..
+        } => None,
         Event::FlowClosed { flow, .. } => Some(*flow),
         Event::FlowOpened { .. }
         | Event::Refused { .. }
@@ -339,7 +341,9 @@ fn closed_flow(event: &Event) -> Option<FlowId> {
         | Event::MediaStarted { .. }
         | Event::MediaRefused { .. }
         | Event::Digit { .. }
-        | Event::MediaSilent { .. } => None,
+        | Event::MediaSilent { .. }
+        | Event::WorkerLost { .. }
+        | Event::WorkerRuns { .. } => None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! What becomes of calls while a part of the process is missing, and when it is back.
 
+use std::time::Duration;
+
 use control::engine::input::Input;
 use control::health::Part;
 use control::media::handshake::{HandshakeCommand, HandshakeEvent};
 use control::sip::{HeaderName, Method};
-use dataplane::link::FlowId;
+use dataplane::link::{Command, Event, FlowId};
 use tests::world::World;
 
 use crate::calls::talk;
@@ -137,4 +139,78 @@ fn media_f1_a_handshake_that_the_thread_has_lost_ends_its_call_alone() {
     world.handshakes.clear();
     part(&mut world, Part::Handshakes, true);
     assert_eq!(opened(&world.handshakes), [], "the call ends");
+}
+
+#[test]
+fn media_f1_the_calls_of_a_lost_worker_end_and_others_do_not() {
+    let lost = |worker| {
+        let why = "it panicked: on purpose".to_owned();
+        Input::Media(Event::WorkerLost { worker, why })
+    };
+    let mut world = World::new();
+    let (browser, _, _, _) = talk(&mut world);
+    let line = log_in(&mut world, "1001", "secret-one");
+    let invite = browser_invite("1001", "lines.test", "+4930555", BROWSER_OFFER);
+    world.receive(line, &invite);
+    world.expect_status(line, 100);
+    let onward = world.expect_request(trunk(), &Method::Invite);
+    let busy = world.opened_flows();
+
+    // A worker that has none of them,
+    world.input(lost(1));
+    world.expect_silence(browser);
+    assert_eq!(world.engine.calls(), 2);
+
+    // and theirs: who talks is told, who waits is answered, and the flows are closed.
+    world.commands.clear();
+    world.input(lost(0));
+    let reason = "SIP;cause=503;text=\"Media worker failed\", Q.850;cause=41";
+    for (peer, method) in [
+        (browser, Method::Bye),
+        (trunk(), Method::Bye),
+        (trunk(), Method::Cancel),
+    ] {
+        if method == Method::Cancel {
+            world.receive(trunk(), &answer_to(&onward, 180, "c", None));
+        }
+        let request = world.expect_request(peer, &method);
+        let told: Vec<&str> = request.headers(HeaderName::Reason).collect();
+        assert_eq!(told, [reason], "{method:?}");
+    }
+    world.expect_status(line, 503);
+    world.receive(trunk(), &answer_to(&onward, 487, "c", None));
+    for flow in busy {
+        let closings = world.commands.iter().filter(
+            |command| matches!(command, Command::CloseFlow { flow: closed } if *closed == flow),
+        );
+        assert_eq!(closings.count(), 1, "{flow}");
+    }
+    world.advance(Duration::from_secs(64));
+    let usage = world.engine.usage();
+    assert_eq!((usage.calls, usage.flows, usage.port_pairs), (0, 0, 0));
+
+    // The next call goes through.
+    world.receive(
+        line,
+        &browser_invite("1001", "lines.test", "9196", BROWSER_OFFER),
+    );
+    world.expect_status(line, 100);
+    world.expect_status(line, 200);
+}
+
+#[test]
+fn media_f1_a_flow_whose_end_a_lost_worker_did_not_report_is_asked_for_again() {
+    let mut world = World::new();
+    let (browser, invite, _, accepted) = talk(&mut world);
+    world.workers_answer = false;
+    world.receive(browser, &in_dialog(&invite, &accepted, &Method::Bye, 1));
+    world.expect_status(browser, 200);
+    world.advance(Duration::from_secs(64));
+    assert_eq!(world.engine.usage().flows, 2, "nobody has closed them");
+    world.workers_answer = true;
+    world.input(Input::Media(Event::WorkerLost {
+        worker: 0,
+        why: String::new(),
+    }));
+    assert_eq!(world.engine.usage().flows, 0);
 }

@@ -517,7 +517,11 @@ impl Chaos {
 
     /// Connections come and go; workers are slow or refuse.
     fn weather(&mut self) {
-        match self.below(6) {
+        match self.below(7) {
+            6 => self.world.input(Input::Media(Event::WorkerLost {
+                worker: 0,
+                why: "it panicked".to_owned(),
+            })),
             0 => {
                 if let Some((browser, _)) = self.pick_browser() {
                     self.browsers.retain(|(other, _)| *other != browser);

@@ -17,6 +17,8 @@ pub(crate) enum Why {
     NoMediaPath,
     /// Media workers have no flow for the call, or do not say so.
     NoFlow(&'static str),
+    /// The media worker of the call failed, and its flows are gone.
+    WorkerLost,
     /// Nobody has answered within the longest time of ringing.
     NoAnswer,
     /// The process stops.
@@ -79,6 +81,7 @@ impl Why {
             Self::Silent(_) => facts(200, 408, 102, "Media timeout"),
             Self::NoMediaPath => facts(200, 408, 102, "No media path"),
             Self::NoFlow(_) => facts(503, 503, 47, "No media resources"),
+            Self::WorkerLost => facts(503, 503, 41, "Media worker failed"),
             Self::NoAnswer => facts(408, 408, 19, "No answer"),
             Self::Expired => facts(487, 487, 19, "Invitation expired"),
             Self::Stopping => facts(503, 503, 41, "Gateway stops"),
@@ -110,6 +113,7 @@ impl Why {
             Self::MediaClosed(party) => format!("{} closed its media connection", name(*party)),
             Self::Silent(party) => format!("media timeout: {} is silent", name(*party)),
             Self::NoMediaPath => "no media path".to_owned(),
+            Self::WorkerLost => "media worker failed".to_owned(),
             Self::NoAnswer => "no answer".to_owned(),
             Self::NoFlow(text)
             | Self::Unsettled(text)

@@ -128,7 +128,7 @@ impl Calls {
             return;
         };
         call.closing.remove(&flow);
-        call.totals.insert(flow, totals);
+        call.totals.entry(flow).or_insert(totals);
         self.finish_if_done(context, now, id);
     }
 

@@ -1,9 +1,10 @@
 //! What media workers and handshakes report, and what it means for the call.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use dataplane::link::{Event, FlowId};
+use dataplane::link::{Command, Event, FlowId};
 
 use super::alarms::Alarm;
 use super::cause::{Cause, Why};
@@ -12,7 +13,7 @@ use super::leg::Side;
 use super::state::State;
 use super::{CallId, Calls, Party, hearing};
 use crate::engine::context::Context;
-use crate::engine::output::{LogLine, MediaRefusal};
+use crate::engine::output::{LogLine, MediaRefusal, Output};
 use crate::limits::{ASSOCIATIONS_PER_LEG_MAX, HANG_UP_AFTER_CLOSE_WITHIN};
 use crate::media::handshake::{HandshakeCommand, HandshakeEvent};
 
@@ -23,6 +24,8 @@ impl Calls {
             Event::FlowOpened { flow } => self.flow_opened(context, now, flow),
             Event::Refused { flow, reason } => self.flow_refused(context, now, flow, reason),
             Event::FlowClosed { flow, totals, .. } => self.flow_closed(context, now, flow, totals),
+            Event::WorkerLost { worker, .. } => self.worker_lost(context, now, worker),
+            Event::WorkerRuns { .. } => {}
             Event::Digit {
                 flow,
                 event,
@@ -73,6 +76,33 @@ impl Calls {
                 let cause = Cause::because(&Why::Dtls(reason));
                 self.end(context, now, id, cause);
             }
+        }
+    }
+
+    /// A worker has lost its flows: their calls end. It is asked to close each flow that was open,
+    /// so that the slots come back in the order of its commands.
+    fn worker_lost(&mut self, context: &mut Context, now: Instant, worker: u16) {
+        let mut flows = context.planner.flows_of(worker);
+        let of_worker = self
+            .by_flow
+            .iter()
+            .filter(|(flow, _)| flow.worker == worker);
+        let calls: BTreeSet<CallId> = of_worker.map(|(_, id)| *id).collect();
+        for id in calls {
+            let call = self.calls.get(&id);
+            if call.is_some_and(|call| call.state != State::Ending) {
+                let legs = call.into_iter().flat_map(|call| call.legs());
+                let closed: Vec<FlowId> = legs
+                    .flat_map(|(_, leg)| leg.flows())
+                    .map(|f| f.flow)
+                    .collect();
+                flows.retain(|flow| !closed.contains(flow));
+                self.end(context, now, id, Cause::because(&Why::WorkerLost));
+            }
+        }
+        for flow in flows {
+            let command = Command::CloseFlow { flow };
+            context.outputs.push_back(Output::Media { worker, command });
         }
     }
 

@@ -161,6 +161,15 @@ impl MediaPlanner {
         plan.slots.give_back(flow);
     }
 
+    /// The flows that a worker has, or is about to open or close.
+    #[must_use]
+    pub fn flows_of(&self, worker: u16) -> Vec<FlowId> {
+        let plan = self.workers.get(usize::from(worker));
+        plan.into_iter()
+            .flat_map(|plan| plan.slots.flows())
+            .collect()
+    }
+
     /// The command's content that opens a planned flow.
     #[must_use]
     pub fn open(planned: &PlannedFlow) -> OpenFlow {

@@ -50,6 +50,18 @@ impl Slots {
         }
     }
 
+    /// The flows that have a slot.
+    pub fn flows(&self) -> impl Iterator<Item = FlowId> {
+        let worker = self.worker;
+        (0..).zip(&self.taken).filter_map(move |(slot, taken)| {
+            taken.map(|generation| FlowId {
+                worker,
+                slot,
+                generation,
+            })
+        })
+    }
+
     /// How many slots are in use.
     #[must_use]
     pub fn taken_count(&self) -> usize {

@@ -35,7 +35,7 @@ mod armed {
     use std::sync::{Mutex, OnceLock, PoisonError};
     use std::time::Duration;
 
-    use dataplane::link::{Datagram, FlowId, WorkerHandle};
+    use dataplane::link::WorkerHandle;
     use tokio::signal::unix::{SignalKind, signal};
     use tracing::{error, warn};
 
@@ -83,26 +83,15 @@ mod armed {
                 signals.recv().await;
                 warn!(name, "a panic was asked for");
                 if name == "worker" {
-                    dataplane::PANIC_ASKED.store(true, std::sync::atomic::Ordering::SeqCst);
-                    workers.iter().for_each(wake);
+                    workers
+                        .first()
+                        .into_iter()
+                        .for_each(WorkerHandle::ask_panic);
                 } else {
                     *turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
                 }
             }
         });
-    }
-
-    /// A worker that has nothing to do turns for a datagram that leads nowhere.
-    fn wake(worker: &WorkerHandle) {
-        let flow = FlowId {
-            worker: 0,
-            slot: 0,
-            generation: u32::MAX,
-        };
-        let nowhere = Datagram::new(flow, ([127, 0, 0, 1], 9).into(), &[0]);
-        if !nowhere.is_some_and(|datagram| worker.send_datagram(datagram)) {
-            warn!("a worker could not be woken");
-        }
     }
 }
 

@@ -231,10 +231,11 @@ fn watch_workers(
 ) {
     for (index, worker) in workers.iter().cloned().enumerate() {
         let sender = sender.clone();
+        let says = Arc::clone(supervisor);
         supervisor.keep(Part::Workers, move || {
-            let (worker, sender) = (worker.clone(), sender.clone());
+            let (worker, sender, says) = (worker.clone(), sender.clone(), Arc::clone(&says));
             async move {
-                match workers::watch(index, worker, sender).await {
+                match workers::watch(index, worker, sender, says).await {
                     // The worker has ended, and the brain knows: nothing comes any more.
                     Ok(()) => std::future::pending().await,
                     Err(error) => error!(%error, "cannot wait for the events of a media worker"),

@@ -2,8 +2,9 @@
 //! and meanwhile `/health` and the brain know that it is missing.
 //!
 //! Tasks of single connections are not kept: a panic in one ends that connection ([`or_panicked`]).
-//! A media worker and the task of the brain are not started again either: with them the flows, or
-//! all calls, are lost, and the process ends with a failure so that whoever runs it starts it anew.
+//! A media worker begins anew by itself (`dataplane`), and says so; one that fails again and again
+//! ends. Then, and when the task of the brain panics and all calls are lost, the process ends with a
+//! failure, so that whoever runs it starts it anew.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -88,7 +89,8 @@ impl Supervisor {
         });
     }
 
-    async fn tell(&self, part: Part, is_there: bool) {
+    /// Tells the brain.
+    pub(super) async fn tell(&self, part: Part, is_there: bool) {
         let arrival = Arrival::Part { part, is_there };
         if self.arrivals.send(arrival).await.is_err() {
             debug!("the brain has stopped");

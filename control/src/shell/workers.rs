@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 use dataplane::link::{Command, CommandQueueFull, Event, RefuseReason, WorkerHandle};
 use tokio::io::Interest;
@@ -10,6 +11,8 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::arrival::Arrival;
+use super::supervise::Supervisor;
+use crate::health::Part;
 
 /// Things for which a queue had no room, in their order.
 #[derive(Debug)]
@@ -111,11 +114,13 @@ fn send(handle: &WorkerHandle, command: Command) -> Result<(), Command> {
         .map_err(|CommandQueueFull(command)| command)
 }
 
-/// Passes the events of one worker on, until the worker or the brain ends.
+/// Passes the events of one worker on, until the worker or the brain ends; while the worker is lost,
+/// it is missing.
 pub(super) async fn watch(
     worker: usize,
     handle: WorkerHandle,
     arrivals: mpsc::Sender<Arrival>,
+    supervisor: Arc<Supervisor>,
 ) -> io::Result<()> {
     #[expect(
         deprecated,
@@ -130,6 +135,13 @@ pub(super) async fn watch(
         guard.clear_ready();
         let running = handle.is_running();
         while let Some(event) = handle.poll_event() {
+            if let Event::WorkerLost { why, .. } = &event {
+                supervisor.lost(Part::Workers, why);
+                supervisor.tell(Part::Workers, false).await;
+            } else if let Event::WorkerRuns { .. } = event {
+                supervisor.is_back(Part::Workers);
+                supervisor.tell(Part::Workers, true).await;
+            }
             if arrivals.send(Arrival::Media(event)).await.is_err() {
                 return Ok(());
             }
@@ -218,7 +230,9 @@ mod tests {
         let dataplane = dataplane::start(config).unwrap();
         let handle = dataplane.workers[0].clone();
         let (sender, mut arrivals) = mpsc::channel(1);
-        let watcher = tokio::spawn(watch(0, handle.clone(), sender));
+        let supervisor = Arc::new(Supervisor::new(sender.clone()));
+        let watcher = watch(0, handle.clone(), sender, Arc::clone(&supervisor));
+        let watcher = tokio::spawn(watcher);
         let mut link = WorkerLink::new(handle);
         let flow = FlowId {
             worker: 0,
@@ -229,10 +243,26 @@ mod tests {
         assert!(link.send(Command::CloseFlow { flow }).is_none());
         link.wake();
         let arrival = arrivals.recv().await;
-        let Some(Arrival::Media(Event::Refused { flow: refused, .. })) = arrival else {
+        let Some(Arrival::Media(Event::FlowClosed { flow: closed, .. })) = arrival else {
             panic!("unexpected: {arrival:?}");
         };
-        assert_eq!(refused, flow);
+        assert_eq!(closed, flow);
+
+        #[cfg(debug_assertions)]
+        {
+            link.handle.ask_panic();
+            for is_lost in [true, false] {
+                let arrival = arrivals.recv().await;
+                let Some(Arrival::Part { part, is_there }) = arrival else {
+                    panic!("unexpected: {arrival:?}");
+                };
+                assert_eq!((part, is_there), (Part::Workers, !is_lost));
+                let event = arrivals.recv().await;
+                let said = matches!(event, Some(Arrival::Media(Event::WorkerLost { .. })));
+                assert_eq!(said, is_lost, "{event:?}");
+            }
+            assert_eq!(supervisor.missing(), None);
+        }
 
         dataplane.stop().unwrap();
         assert!(matches!(

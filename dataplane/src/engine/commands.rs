@@ -10,8 +10,8 @@ use super::ice::{CredentialChange, IceAgent};
 use super::peer::{Browser, Kind, Trunk};
 use super::verdict::{PeerChange, SocketId};
 use crate::link::{
-    CloseReason, Cname, Command, Event, FlowId, FlowKind, IceCredentials, Media, OpenFlow,
-    PeerAddresses, PeerPolicy, RefuseReason, Route,
+    CloseReason, Cname, Command, Event, FlowId, FlowKind, FlowTotals, IceCredentials, Media,
+    OpenFlow, PeerAddresses, PeerPolicy, RefuseReason, Route,
 };
 
 impl Engine {
@@ -33,7 +33,17 @@ impl Engine {
             Command::ClearRoute { flow, media } => (flow, self.clear_route(flow, media)),
             Command::ExpectMedia { flow, within } => (flow, self.expect_media(now, flow, within)),
             Command::SendDigit(digit) => (digit.from, self.send_digit(now, digit)),
-            Command::CloseFlow { flow } => (flow, self.close(now, flow, CloseReason::Asked)),
+            Command::CloseFlow { flow } => {
+                let closed = self.close(now, flow, CloseReason::Asked);
+                if closed.is_err() {
+                    self.events.push_back(Event::FlowClosed {
+                        flow,
+                        reason: CloseReason::Lost,
+                        totals: FlowTotals::default(),
+                    });
+                }
+                return;
+            }
             Command::Stop => return self.stop(now),
         };
         if let Err(reason) = done {

@@ -68,7 +68,8 @@ pub enum Command {
     /// Refused when the audio goes nowhere, or when too many wait
     /// ([`DIGITS_PER_FLOW_MAX`](crate::limits::DIGITS_PER_FLOW_MAX)).
     SendDigit(SendDigit),
-    /// Ends a flow; answered by [`Event::FlowClosed`](super::Event::FlowClosed) with its totals.
+    /// Ends a flow; answered by [`Event::FlowClosed`](super::Event::FlowClosed) with its totals, in
+    /// any case.
     CloseFlow {
         /// The flow that is meant.
         flow: FlowId,

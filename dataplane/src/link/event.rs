@@ -74,6 +74,19 @@ pub enum Event {
         /// What passed, by medium.
         totals: FlowTotals,
     },
+    /// The worker failed, and every flow that it had is gone. It begins anew by itself; flows that
+    /// are asked for from now on wait until then. What control believes to be open it closes.
+    WorkerLost {
+        /// Index of the worker.
+        worker: u16,
+        /// What became of it, for the log.
+        why: String,
+    },
+    /// The worker that was lost runs again.
+    WorkerRuns {
+        /// Index of the worker.
+        worker: u16,
+    },
 }
 
 /// Why a command could not be done.
@@ -104,6 +117,8 @@ pub enum CloseReason {
     Asked,
     /// The worker stopped.
     Stopped,
+    /// Control asked for it, and the worker has no such flow (any more): it was lost.
+    Lost,
 }
 
 /// What passed through a flow.

@@ -42,6 +42,8 @@ struct Shared {
     running: AtomicBool,
     /// `Command::Stop` was sent, or found no room.
     stop_asked: AtomicBool,
+    #[cfg(debug_assertions)]
+    panic_asked: AtomicBool,
     worker_wake: Arc<EventFd>,
     events_ready: Arc<EventFd>,
     datagrams_ready: Arc<EventFd>,
@@ -161,6 +163,13 @@ impl WorkerHandle {
         self.shared.running.load(Ordering::SeqCst)
     }
 
+    /// Makes the worker panic in its next turn: how tests see what becomes of its calls.
+    #[cfg(debug_assertions)]
+    pub fn ask_panic(&self) {
+        self.shared.panic_asked.store(true, Ordering::SeqCst);
+        self.shared.worker_wake.notify();
+    }
+
     /// Second half of the protocol of [`WorkerEnd::announce_sleep`].
     fn wake_worker(&self) {
         fence(Ordering::SeqCst);
@@ -199,6 +208,8 @@ impl WorkerEnd {
                 sleeping: AtomicBool::new(false),
                 running: AtomicBool::new(true),
                 stop_asked: AtomicBool::new(false),
+                #[cfg(debug_assertions)]
+                panic_asked: AtomicBool::new(false),
                 worker_wake: Arc::new(EventFd::new()?),
                 events_ready: Arc::new(EventFd::new()?),
                 datagrams_ready: Arc::new(EventFd::new()?),
@@ -231,6 +242,13 @@ impl WorkerEnd {
     /// Control has asked for the end; the command itself may still wait, or be sent again.
     pub(crate) fn stop_asked(&self) -> bool {
         self.shared.stop_asked.load(Ordering::SeqCst)
+    }
+
+    /// Panics if a test has asked for it.
+    #[cfg(debug_assertions)]
+    pub(crate) fn check_panic(&self) {
+        let is_asked = self.shared.panic_asked.swap(false, Ordering::SeqCst);
+        assert!(!is_asked, "a panic in worker was asked for");
     }
 
     pub(crate) fn next_datagram(&self) -> Option<Datagram> {

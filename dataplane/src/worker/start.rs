@@ -3,12 +3,13 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 use std::{io, thread};
 
-use super::{StartError, StartWarning, Worker};
+use super::{StartError, StartWarning, Worker, restart};
 use crate::config::{BackendKind, DSCP_MAX, DataplaneConfig, IoConfig, WorkerConfig};
 use crate::engine::{Engine, EngineConfig};
 use crate::io::backend::{Backend, BackendParts};
@@ -86,9 +87,15 @@ pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
             epoch: epoch(),
         };
         let (started, report) = sync_channel(1);
+        let setup = Setup {
+            worker,
+            engine,
+            backend,
+            io,
+        };
         let thread = thread::Builder::new()
             .name(format!("media-{index}"))
-            .spawn(move || run_thread(&worker, engine, backend, io, &started))
+            .spawn(move || run_thread(setup, &started))
             .map_err(|source| StartError::Kernel {
                 what: "start a thread",
                 source,
@@ -164,21 +171,25 @@ fn shared_cores(config: &DataplaneConfig) -> Vec<StartWarning> {
 type Started = (WorkerHandle, Vec<StartWarning>);
 type Report = SyncSender<Result<Started, StartError>>;
 
-/// The thread: sets the worker up, reports, and runs it to its end.
-fn run_thread(
-    config: &WorkerConfig,
+/// All that a worker is made of.
+pub(super) struct Setup {
+    worker: WorkerConfig,
     engine: EngineConfig,
     backend: BackendKind,
     io: IoConfig,
-    report: &Report,
-) -> io::Result<()> {
-    match set_up(config, engine, backend, io) {
-        Ok((mut worker, browser_address, warnings)) => {
-            let handle = worker.end.handle(browser_address, backend);
+}
+
+/// The thread: sets the worker up, reports, and runs it to its end.
+fn run_thread(mut setup: Setup, report: &Report) -> io::Result<()> {
+    match set_up(&setup) {
+        Ok((worker, browser_address, warnings)) => {
+            let handle = worker.end.handle(browser_address, setup.backend);
             if report.send(Ok((handle, warnings))).is_err() {
                 return Ok(());
             }
-            worker.run()
+            // Peers know this address: a worker that is begun anew has it again.
+            setup.worker.browser_bind = browser_address;
+            restart::run(worker, &setup)
         }
         Err(error) => {
             drop(report.send(Err(error)));
@@ -187,13 +198,10 @@ fn run_thread(
     }
 }
 
-fn set_up(
-    config: &WorkerConfig,
-    engine: EngineConfig,
-    backend: BackendKind,
-    io_config: IoConfig,
-) -> Result<(Worker, SocketAddr, Vec<StartWarning>), StartError> {
-    if let Some(core) = config.core
+type SetUp = (Worker, SocketAddr, Vec<StartWarning>);
+
+fn set_up(setup: &Setup) -> Result<SetUp, StartError> {
+    if let Some(core) = setup.worker.core
         && !affinity::pin_thread(core)
     {
         return Err(StartError::NoSuchCore {
@@ -201,26 +209,47 @@ fn set_up(
             allowed: affinity::allowed(),
         });
     }
-    let flows_max = engine.flows_max;
-    let failed = |address| move |source| StartError::Address { address, source };
-    let browser = socket::bind_browser(config.browser_bind, &io_config)
-        .map_err(failed(config.browser_bind))?;
-    let browser_address = socket::local_address(&browser).map_err(failed(config.browser_bind))?;
-    let trunk = SocketAddr::new(config.trunk_bind, 0);
-    socket::bind_trunk(trunk, &io_config).map_err(failed(trunk))?;
-    let end = WorkerEnd::new(flows_max).map_err(|source| StartError::Kernel {
+    let end = WorkerEnd::new(setup.engine.flows_max).map_err(|source| StartError::Kernel {
         what: "make an event descriptor",
         source,
     })?;
-    let warnings = socket::small_queues(&browser, browser_address);
-    let parts = BackendParts {
-        browser,
-        wake: end.worker_wake(),
-        flows_max,
-        config: io_config,
-    };
-    let io = Backend::new(backend, parts)?;
-    let engine = Engine::new(engine, std::sync::Arc::clone(end.counters()));
-    let worker = Worker::new(engine, io, end, config.trunk_bind, io_config, flows_max);
-    Ok((worker, browser_address, warnings))
+    let (io, browser_address, warnings) = setup.bind(&end)?;
+    Ok((setup.assemble(io, end), browser_address, warnings))
+}
+
+impl Setup {
+    pub(super) fn index(&self) -> u16 {
+        self.engine.worker
+    }
+
+    /// Binds the addresses, and prepares what carries packets.
+    pub(super) fn bind(
+        &self,
+        end: &WorkerEnd,
+    ) -> Result<(Backend, SocketAddr, Vec<StartWarning>), StartError> {
+        let config = &self.worker;
+        let failed = |address| move |source| StartError::Address { address, source };
+        let browser = socket::bind_browser(config.browser_bind, &self.io)
+            .map_err(failed(config.browser_bind))?;
+        let browser_address =
+            socket::local_address(&browser).map_err(failed(config.browser_bind))?;
+        let trunk = SocketAddr::new(config.trunk_bind, 0);
+        socket::bind_trunk(trunk, &self.io).map_err(failed(trunk))?;
+        let warnings = socket::small_queues(&browser, browser_address);
+        let parts = BackendParts {
+            browser,
+            wake: end.worker_wake(),
+            flows_max: self.engine.flows_max,
+            config: self.io,
+        };
+        let io = Backend::new(self.backend, parts)?;
+        Ok((io, browser_address, warnings))
+    }
+
+    /// A worker without flows.
+    pub(super) fn assemble(&self, io: Backend, end: WorkerEnd) -> Worker {
+        let engine = Engine::new(self.engine.clone(), Arc::clone(end.counters()));
+        let (trunk_bind, flows_max) = (self.worker.trunk_bind, self.engine.flows_max);
+        Worker::new(engine, io, end, trunk_bind, self.io, flows_max)
+    }
 }

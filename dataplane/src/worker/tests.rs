@@ -23,6 +23,8 @@ use crate::wire::stun::Role;
 use crate::wire::stun::tests::{TestCheck, read_answer};
 
 mod crossing;
+#[cfg(debug_assertions)]
+mod restart;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const FRAGMENT: &str = "ufrag+";
@@ -147,9 +149,10 @@ fn route(worker: &WorkerHandle, from: FlowId, to: FlowId, types: (u8, u8), ssrc:
 /// A route is not answered by an event, but commands are applied in order: when the worker has
 /// refused a later one, it has applied all before.
 fn settle(worker: &WorkerHandle) {
-    let nobody = flow(7, u32::MAX);
-    worker.send(Command::CloseFlow { flow: nobody }).unwrap();
-    assert!(matches!(next_event(worker), Event::Refused { flow, .. } if flow == nobody));
+    let flow = flow(7, u32::MAX);
+    let media = Media::Audio;
+    worker.send(Command::ClearRoute { flow, media }).unwrap();
+    assert!(matches!(next_event(worker), Event::Refused { flow: refused, .. } if refused == flow));
 }
 
 fn rtp(payload_type: u8, sequence: u16, ssrc: u32) -> Vec<u8> {
@@ -334,7 +337,7 @@ fn stopping_ends_though_nobody_takes_events_and_both_queues_are_full(kind: Backe
     let dataplane = start(config).unwrap();
     let worker = dataplane.workers[0].clone();
     open_trunk(&worker, flow(0, 1));
-    // Each is refused by an event. The last ones stay in the queue of commands and fill it.
+    // Each is answered by an event. The last ones stay in the queue of commands and fill it.
     let nobody = flow(7, u32::MAX);
     for _ in 0..events + COMMAND_QUEUE_LENGTH {
         while worker.send(Command::CloseFlow { flow: nobody }).is_err() {
@@ -404,9 +407,10 @@ fn media_f19_a_proven_peer_is_the_only_one_and_others_are_counted_without_icmp(k
 
 /// As `settle`, with events of media before.
 fn settle_quietly(worker: &WorkerHandle) {
-    let nobody = flow(7, u32::MAX);
-    worker.send(Command::CloseFlow { flow: nobody }).unwrap();
-    while !matches!(next_event(worker), Event::Refused { flow, .. } if flow == nobody) {}
+    let flow = flow(7, u32::MAX);
+    let media = Media::Audio;
+    worker.send(Command::ClearRoute { flow, media }).unwrap();
+    while !matches!(next_event(worker), Event::Refused { flow: refused, .. } if refused == flow) {}
 }
 
 fn a_dead_destination_harms_nobody_and_is_heard_again_when_it_lives(kind: BackendKind) {

@@ -42,9 +42,9 @@ export async function carrierWorldWithAlice(scope, options) {
 }
 
 /** One machine with ringway as it starts without configuration. */
-export async function demoWorld(scope) {
+export async function demoWorld(scope, options) {
   const { machine, remove } = oneMachine();
   scope.defer(remove);
-  const ringway = await demo(scope, machine);
+  const ringway = await demo(scope, machine, options);
   return { machine, ringway };
 }

@@ -72,7 +72,9 @@ impl World {
             | Event::MediaStarted { .. }
             | Event::MediaRefused { .. }
             | Event::MediaSilent { .. }
-            | Event::FlowClosed { .. } => None,
+            | Event::FlowClosed { .. }
+            | Event::WorkerLost { .. }
+            | Event::WorkerRuns { .. } => None,
         };
         events.filter_map(digit).collect()
     }
