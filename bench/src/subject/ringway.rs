@@ -106,7 +106,9 @@ impl Ringway {
             | Event::MediaRefused { .. }
             | Event::MediaSilent { .. }
             | Event::Digit { .. }
-            | Event::FlowClosed { .. } => None,
+            | Event::FlowClosed { .. }
+            | Event::WorkerLost { .. }
+            | Event::WorkerRuns { .. } => None,
         })
     }
 
@@ -261,7 +263,9 @@ impl Subject for Ringway {
                 | Event::MediaStarted { .. }
                 | Event::MediaSilent { .. }
                 | Event::Digit { .. }
-                | Event::MediaRefused { .. } => None,
+                | Event::MediaRefused { .. }
+                | Event::WorkerLost { .. }
+                | Event::WorkerRuns { .. } => None,
             })?;
         }
         Ok(())

@@ -97,7 +97,9 @@ impl Ringway {
                     | Event::MediaStarted { .. }
                     | Event::MediaSilent { .. }
                     | Event::Digit { .. }
-                    | Event::MediaRefused { .. } => {}
+                    | Event::MediaRefused { .. }
+                    | Event::WorkerRuns { .. } => {}
+                    Event::WorkerLost { why, .. } => return Err(why.into()),
                 }
             }
             if counted(account) >= awaited {
