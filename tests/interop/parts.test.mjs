@@ -1,6 +1,7 @@
 // Parts of ringway panic, as debug builds can be asked to: what becomes of the call that is up, and
 // of the next one.
 
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { chromium, openPage, waitForTone } from './lib/browser.mjs';
 import { WebPhone } from './lib/phone.mjs';
@@ -47,6 +48,7 @@ interop('media_f1_calls_outlive_a_panic_or_end_and_the_next_has_media', async (s
     await panic(ringway, part);
     if (part === 'worker') {
       await caller.phone.waitForCall('ended');
+      assert.match(await page.$eval('body', ({ innerText }) => innerText), /gateway had a fault/);
     } else {
       await waitForTone(page, MICROPHONE_HZ);
       await hangUp(caller);

@@ -65,6 +65,7 @@ test('ux_p1_each_end_has_its_words', () => {
     end({ reason: 'SIP;cause=408;text="No media path", Q.850;cause=102' }),
     end({ reason: 'SIP;cause=480;text="Callee connection lost", Q.850;cause=27' }),
     end({ originator: 'local', cause: 'Connection Error' }),
+    end({ reason: 'SIP;cause=503;text="Media worker failed", Q.850;cause=41' }),
   ];
   assert.equal(new Set(texts).size, texts.length, texts.join('\n'));
   assert.match(texts[2], /firewall/);

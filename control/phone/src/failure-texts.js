@@ -66,6 +66,7 @@ export const GATEWAY_STOPPED = 'The gateway was stopped.';
 const END_BY_REASON = [
   [/no media path|media timeout|no sound/i, 'The call ended, since no sound got through.'],
   [/gateway stops/i, GATEWAY_STOPPED],
+  [/media worker failed/i, 'The gateway had a fault, which ended the call. You can call again.'],
   [/dtls/i, 'The call ended, since its encryption could not be set up.'],
   [/connection lost/i, 'The other side lost its connection.'],
   [/not refreshed|not acknowledged|no such call/i, 'The other side was lost.'],
