@@ -19,5 +19,4 @@ pub mod link;
 pub mod wire;
 mod worker;
 
-#[cfg(debug_assertions)]
 pub use worker::{Dataplane, StartError, StartWarning, start};
