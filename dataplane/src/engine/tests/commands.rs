@@ -62,10 +62,6 @@ fn refuses_what_does_not_fit_and_says_why() {
             Command::SetRoute(route(2, Media::Audio, 0, (0, 0), 1)),
             RefuseReason::UnknownFlow,
         ),
-        (
-            Command::CloseFlow { flow: unknown },
-            RefuseReason::UnknownFlow,
-        ),
     ] {
         world.command(command);
         assert!(world.only_event(&format!("reason: {reason:?}")));
@@ -99,7 +95,7 @@ fn a_closed_flow_leaves_nothing_and_its_name_is_stale() {
     world.command(Command::OpenFlow(OpenFlow { flow: next, kind }));
     assert!(world.only_event("FlowOpened"));
     world.command(Command::CloseFlow { flow: flow(0) });
-    assert!(world.only_event("UnknownFlow"));
+    assert!(world.only_event("reason: Lost"));
     assert!(world.engine.is_open(next));
 }
 
