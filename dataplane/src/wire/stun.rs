@@ -7,6 +7,10 @@ use crypto::stun_integrity::{fingerprint_crc32, message_integrity, verify_messag
 
 use super::{read_u16, read_u32, write};
 
+mod check;
+
+pub use check::{Check, answered_transaction};
+
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 20;
 /// Unknown attributes that a 420 answer can name: more are left out.
