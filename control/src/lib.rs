@@ -39,6 +39,7 @@ pub mod phone;
 mod rate;
 mod room;
 pub mod sdp;
+pub mod selftest;
 pub mod shell;
 pub mod sip;
 pub mod token;

@@ -91,6 +91,16 @@ pub const NOTIFIES_AFTER_CALL_MAX: u8 = 16;
 pub const AFTERLIVES_MAX: usize = 1024;
 /// Time that workers have to report a call's totals at its end.
 pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Time that each step of a self-test may take.
+pub const SELFTEST_STEP_WITHIN: Duration = Duration::from_secs(5);
+/// Time between two ICE checks of a self-test.
+pub const SELFTEST_CHECK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two packets of sound of a self-test.
+pub const SELFTEST_PACKET_EVERY: Duration = Duration::from_millis(20);
+/// Time that the echo of the last of them has to come back.
+pub const SELFTEST_LAST_ECHO_WITHIN: Duration = Duration::from_secs(1);
+/// Largest answer of the demo's settings to a self-test.
+pub const SELFTEST_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Time until a part of the process that has ended by itself is started again; doubled each time.
 pub const RESTART_AFTER: Duration = Duration::from_millis(100);
 /// Longest such time.

@@ -20,7 +20,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(name = "ringway", version)]
 struct Arguments {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,6 +32,14 @@ enum Command {
     CheckConfig {
         /// Configuration file (TOML)
         file: PathBuf,
+    },
+    /// Calls the echo line through the daemon that runs on this machine with the configuration of
+    /// --config, as a browser would: WebSocket, ICE, DTLS, SRTP. Prints one line; the exit status is
+    /// 1 if anything of it fails. Without --config: through the demo
+    Selftest {
+        /// Number of the line that calls; the first one of the configuration unless given
+        #[arg(long, value_name = "NUMBER")]
+        line: Option<String>,
     },
     /// Says how SIP messages are understood, header by header, or why and where they are refused;
     /// the exit status is 1 if one is refused. Secrets are not repeated
@@ -68,6 +76,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(message) => Err(message),
         },
+        (Some(Command::Selftest { line }), file) => selftest(file.as_deref(), line.as_deref()),
         (None, file) => run(file),
     };
     match outcome {
@@ -93,6 +102,14 @@ fn run(file: Option<PathBuf>) -> Result<(), String> {
         }
     };
     shell::run(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
+/// Calls the echo of the daemon that runs with this configuration.
+fn selftest(file: Option<&Path>, line: Option<&str>) -> Result<(), String> {
+    let config = file.map(|file| Config::load(file, &env)).transpose();
+    let config = config.map_err(|error| error.to_string())?;
+    let passed = shell::selftest(config.as_ref(), line).map_err(|error| error.to_string())?;
+    finished(writeln!(io::stdout(), "selftest {passed}"))
 }
 
 fn check_config(file: &Path) -> Result<(), String> {

@@ -32,6 +32,7 @@ mod log;
 mod origins;
 mod page;
 mod run;
+mod selftest;
 mod signals;
 mod source;
 mod stream;
@@ -49,3 +50,4 @@ mod workers;
 
 pub use brain::Brain;
 pub use run::{RunError, demo_passwords, host_address, run};
+pub use selftest::{Passed, SelftestError, selftest};

@@ -29,7 +29,7 @@ pub struct Check<'a> {
 impl Check<'_> {
     /// The Binding request; `None` if the texts are too long for one.
     #[must_use]
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+    pub fn to_bytes(self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; CHECK_BYTES_MAX];
         write(&mut buffer, 4, &MAGIC_COOKIE.to_be_bytes())?;
         write(&mut buffer, 8, &self.transaction)?;
