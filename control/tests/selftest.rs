@@ -110,11 +110,15 @@ fn a_call_to_the_echo_passes_and_its_record_is_in_the_log() {
         "{said}"
     );
     assert!(said.contains("50 of 50 packets came back"), "{said}");
-    let log = ringway.log();
-    assert!(
-        log.contains("status=200 reason=\"caller hung up\""),
-        "{log}"
-    );
+    // The record is written when the workers have said what passed.
+    let began = Instant::now();
+    while !ringway
+        .log()
+        .contains("status=200 reason=\"caller hung up\"")
+    {
+        assert!(began.elapsed() < PATIENCE, "{}", ringway.log());
+        sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
