@@ -32,6 +32,7 @@ pub mod engine;
 pub mod explain;
 pub mod health;
 mod hex;
+pub mod host;
 pub mod limits;
 pub mod lines;
 pub mod media;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use control::config::Config;
-use control::{explain, shell};
+use control::host::{Purpose, Verdict};
+use control::{explain, host, shell};
 
 /// Memory that a burst of calls took goes back to the system within seconds, whichever thread had
 /// asked for it; and messages, which cross threads, cost less than with the C library's.
@@ -41,6 +42,11 @@ enum Command {
         #[arg(long, value_name = "NUMBER")]
         line: Option<String>,
     },
+    /// Looks at this host
+    Host {
+        #[command(subcommand)]
+        command: HostCommand,
+    },
     /// Says how SIP messages are understood, header by header, or why and where they are refused;
     /// the exit status is 1 if one is refused. Secrets are not repeated
     Explain {
@@ -58,6 +64,21 @@ enum Command {
         crlf: bool,
     },
 }
+
+#[derive(Debug, Subcommand)]
+enum HostCommand {
+    /// Says what this host has and lacks for the configuration of --config (without: for the
+    /// demo), and what mends it; the exit status is 1 if calls cannot be carried, 2 if the
+    /// configuration cannot be read
+    Check {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Exit status of what was asked in a way that cannot be answered, as for unknown arguments.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -77,7 +98,14 @@ fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         (Some(Command::Selftest { line }), file) => selftest(file.as_deref(), line.as_deref()),
-        (None, file) => run(file),
+        (Some(Command::Host { command }), file) => {
+            let HostCommand::Check { json } = command;
+            match check_host(file.as_deref(), json) {
+                Ok(status) => return status,
+                Err(message) => Err(message),
+            }
+        }
+        (None, file) => run(file.as_deref()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,15 +121,49 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn run(file: Option<PathBuf>) -> Result<(), String> {
+fn run(file: Option<&Path>) -> Result<(), String> {
+    shell::run(configuration(file)?).map_err(|error| error.to_string())
+}
+
+/// The configuration of this file, or that of the demo.
+fn configuration(file: Option<&Path>) -> Result<Config, String> {
     let config = match file {
-        Some(file) => Config::load(&file, &env),
+        Some(file) => Config::load(file, &env),
         None => {
             let passwords = shell::demo_passwords().map_err(|error| error.to_string())?;
             Config::demo(passwords, shell::host_address(), &env)
         }
     };
-    shell::run(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    config.map_err(|error| error.to_string())
+}
+
+/// Prints what this host has and lacks.
+fn check_host(file: Option<&Path>, json: bool) -> Result<ExitCode, String> {
+    let config = match configuration(file) {
+        Ok(config) => config,
+        Err(message) => {
+            drop(writeln!(io::stderr(), "ringway: {message}"));
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let findings = shell::check_host(&config, Purpose::Check);
+    let mut out = io::stdout().lock();
+    finished(if json {
+        let written = serde_json::to_writer_pretty(&mut out, &findings);
+        written
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        write!(out, "{}", host::Report(&findings))
+    })?;
+    let fails = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Failure);
+    Ok(if fails {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Calls the echo of the daemon that runs with this configuration.

@@ -27,6 +27,7 @@ mod drive;
 mod fault;
 mod greeting;
 mod handshakes;
+mod host;
 mod http;
 mod log;
 mod origins;
@@ -49,5 +50,6 @@ mod websocket;
 mod workers;
 
 pub use brain::Brain;
+pub use host::check_host;
 pub use run::{RunError, demo_passwords, host_address, run};
 pub use selftest::{Passed, SelftestError, selftest};

@@ -36,8 +36,8 @@ pub struct WorkerConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
     /// io_uring where the kernel has and allows it, else `recvmmsg(2)` and `sendmmsg(2)`. What was
-    /// taken is in [`WorkerHandle::backend`](crate::link::WorkerHandle::backend), and why in
-    /// [`Dataplane::warnings`](crate::Dataplane::warnings).
+    /// taken is in [`WorkerHandle::backend`](crate::link::WorkerHandle::backend), and why says
+    /// [`check_io_uring`](crate::check_io_uring).
     #[default]
     Auto,
     /// io_uring; without it no worker starts.

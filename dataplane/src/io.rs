@@ -45,3 +45,4 @@ pub(crate) mod setup;
 pub(crate) mod socket;
 mod uring;
 pub mod wake;
+pub mod wall_clock;

@@ -19,4 +19,5 @@ pub mod link;
 pub mod wire;
 mod worker;
 
-pub use worker::{Dataplane, StartError, StartWarning, start};
+pub use io::setup::{check_io_uring, kernel_version};
+pub use worker::{Dataplane, StartError, start};

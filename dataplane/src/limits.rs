@@ -68,6 +68,23 @@ pub const COMMANDS_PER_TURN_MAX: usize = 64;
 pub const PEER_CHANGES_PER_TURN_MAX: usize = PACKETS_PER_TURN_MAX + 2 * COMMANDS_PER_TURN_MAX;
 /// Room for one packet with its receive header and the SRTP tag behind it.
 pub const BUFFER_BYTES: usize = 2048;
+/// The oldest kernel that has what `io/uring.rs` uses (deferred task work, multishot receives).
+pub const KERNEL_MIN: (u32, u32) = (6, 1);
+/// Descriptors of a worker besides its trunk sockets: ring, event descriptors, browser socket.
+const FILES_PER_WORKER: usize = 8;
+/// Descriptors left for the rest of the process: signalling, logs, listeners.
+const FILES_SPARE: usize = 64;
+
+/// Open files without which workers do not start: two sockets for every second flow, since a call
+/// has one flow to a browser, which needs none, and one to a trunk.
+#[must_use]
+pub const fn files_needed(workers: usize, flows_max: usize) -> usize {
+    workers * (flows_max + FILES_PER_WORKER) + FILES_SPARE
+}
+
+/// Queue of the browser socket, which all calls of a worker share: 20 ms of 100 000 packets/s.
+/// The kernel may grant less (`net.core.rmem_max`, `net.core.wmem_max`).
+pub const BROWSER_QUEUE_BYTES: usize = 4 << 20;
 /// Buffers of one worker, power of two (a provided buffer ring): received, being sent, and spare.
 /// Under overload the trunk sockets would take all of 1024, and the browser socket lose nearly
 /// everything.
@@ -178,6 +195,15 @@ pub const RESTART_AFTER: Duration = Duration::from_millis(100);
 pub const RESTARTS_IN_A_ROW_MAX: u32 = 6;
 /// A worker that has run this long is well again: its next failure counts as the first.
 pub const RESTARTED_WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// Huge pages of x86-64, and of AArch64 with pages of 4 KiB: what packet buffers are laid out for.
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// An entry of the ring through which the kernel takes a buffer (`struct io_uring_buf`).
+pub(crate) const RING_ENTRY_BYTES: usize = 16;
+/// Memory for the packet buffers of one worker, in whole huge pages.
+pub const POOL_BYTES_PER_WORKER: usize = (BUFFERS_PER_WORKER * (BUFFER_BYTES + RING_ENTRY_BYTES))
+    .next_multiple_of(HUGE_PAGE_BYTES)
+    + (RUNS_PER_WORKER * (RUN_BYTES + RING_ENTRY_BYTES)).next_multiple_of(HUGE_PAGE_BYTES);
 
 const _: () = assert!(BUFFERS_PER_WORKER.is_power_of_two() && BUFFERS_PER_WORKER <= 32_768);
 const _: () = assert!(PACKET_BYTES_MAX + SRTP_OVERHEAD_BYTES_MAX + 128 <= BUFFER_BYTES);

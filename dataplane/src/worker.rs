@@ -6,7 +6,6 @@ mod restart;
 mod start;
 #[cfg(test)]
 mod tests;
-mod warning;
 
 use std::io;
 use std::net::IpAddr;
@@ -14,7 +13,6 @@ use std::time::{Duration, Instant};
 
 pub use self::error::StartError;
 pub use self::start::{Dataplane, start};
-pub use self::warning::StartWarning;
 use crate::config::IoConfig;
 use crate::engine::{DropReason, Engine, SocketId, Verdict};
 use crate::io::backend::Backend;

@@ -18,14 +18,6 @@ impl Config {
                  the Request-URI, which `outbound` rewrites, refuses them"
             )
         };
-        let mut warnings: Vec<_> = rewritten.map(|(_, trunk)| warning(&trunk.name)).collect();
-        if self.demo && self.media.browser_advertise.is_loopback() {
-            warnings.push(
-                "no network interface but loopback is up, and browsers send no media over that \
-                 one: calls will have no sound"
-                    .to_owned(),
-            );
-        }
-        warnings
+        rewritten.map(|(_, trunk)| warning(&trunk.name)).collect()
     }
 }

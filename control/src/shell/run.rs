@@ -23,10 +23,11 @@ use super::supervise::Supervisor;
 use super::tls::TlsError;
 use super::web_tls::{self, WebTls};
 use super::workers::{self, WorkerLink};
-use super::{acme, clock, fault, greeting, handshakes, log, signals, trunk_tls, udp};
+use super::{acme, clock, fault, greeting, handshakes, host, log, signals, trunk_tls, udp};
 use crate::config::{Config, MediaConfig, PortRange, SipConfig, WebListener};
 use crate::engine::{Engine, EngineConfig};
 use crate::health::Part;
+use crate::host::{Finding, Protocol, Purpose, Verdict};
 use crate::limits::ARRIVALS_MAX;
 use crate::media::handshake::Handshakes;
 use crate::media::plan::WorkerAddresses;
@@ -43,15 +44,8 @@ pub enum RunError {
     TokenKey(TokenKeyError),
     /// The DTLS certificate, or randomness for it, could not be had.
     Crypto(String),
-    /// An address of the configuration cannot be bound.
-    Bind {
-        /// What it is for: a key of the configuration.
-        key: &'static str,
-        /// Which one.
-        address: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// What keeps ringway from starting on this host, as `ringway host check` says it.
+    Host(Vec<Finding>),
     /// Anything else that the kernel refused.
     System {
         /// What was asked of it.
@@ -70,15 +64,13 @@ impl fmt::Display for RunError {
             Self::Tls(error) => error.fmt(f),
             Self::TokenKey(error) => error.fmt(f),
             Self::Crypto(error) => write!(f, "cannot make the DTLS certificate: {error}"),
-            Self::Bind {
-                key,
-                address,
-                source,
-            } => write!(
-                f,
-                "cannot bind {key} to {address}: {source}. Choose an address of this host and a \
-                 port that no other program uses (`ss -lntup` lists them)"
-            ),
+            Self::Host(findings) => {
+                for (index, finding) in findings.iter().enumerate() {
+                    let gap = if index == 0 { "" } else { "\n" };
+                    write!(f, "{gap}{finding}")?;
+                }
+                Ok(())
+            }
             Self::System { what, source } => write!(f, "cannot {what}: {source}"),
             Self::WorkerEnded => f.write_str("a media worker ended by itself"),
         }
@@ -104,10 +96,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     for warning in config.warnings() {
         warn!("{warning}");
     }
-    let dataplane = dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
-    for warning in &dataplane.warnings {
-        warn!("{warning}");
-    }
+    look_at_host(&config)?;
+    let dataplane = dataplane::start(dataplane_config(&config)).map_err(not_started)?;
     for (index, worker) in dataplane.workers.iter().enumerate() {
         let (backend, browser) = (worker.backend(), worker.browser_address());
         debug!(index, %backend, %browser, "media worker runs");
@@ -132,6 +122,44 @@ pub fn run(config: Config) -> Result<(), RunError> {
         }),
         (outcome, _) => outcome,
     }
+}
+
+/// Tells what this host lacks.
+///
+/// # Errors
+/// Something without which no call can be carried.
+fn look_at_host(config: &Config) -> Result<(), RunError> {
+    let mut stops = Vec::new();
+    for finding in host::check_host(config, Purpose::Start) {
+        match finding.verdict {
+            Verdict::Ok | Verdict::Skipped => debug!("{finding}"),
+            Verdict::Warning => warn!("{finding}"),
+            Verdict::Failure if finding.stops => stops.push(finding),
+            Verdict::Failure => error!("{finding}"),
+        }
+    }
+    if stops.is_empty() {
+        Ok(())
+    } else {
+        Err(RunError::Host(stops))
+    }
+}
+
+/// Why the media workers could not start.
+fn not_started(error: dataplane::StartError) -> RunError {
+    if let dataplane::StartError::Address { address, source } = error {
+        return not_bound("`browser_port` of [media]", Protocol::Udp, address)(source);
+    }
+    RunError::Dataplane(error)
+}
+
+/// Why a socket could not be bound: with the program that has its port.
+fn not_bound(
+    key: &'static str,
+    protocol: Protocol,
+    address: SocketAddr,
+) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::Host(vec![host::bind_failed(key, protocol, address, source)])
 }
 
 async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
@@ -210,12 +238,8 @@ fn receive_sip(
     supervisor: &Arc<Supervisor>,
 ) -> Result<Option<Arc<UdpSocket>>, RunError> {
     let Some(sip) = sip else { return Ok(None) };
-    let bind = |source| RunError::Bind {
-        key: "`listen` of [sip]",
-        address: sip.listen,
-        source,
-    };
-    let socket = Arc::new(udp::bind(sip.listen).map_err(bind)?);
+    let failed = not_bound("`listen` of [sip]", Protocol::Udp, sip.listen);
+    let socket = Arc::new(udp::bind(sip.listen).map_err(failed)?);
     let (receiving, arrivals) = (Arc::clone(&socket), sender.clone());
     supervisor.keep(Part::SipSocket, move || {
         udp::receive(Arc::clone(&receiving), arrivals.clone())
@@ -261,12 +285,8 @@ fn listen_to_trunks(
         ("`listen_tls` of [sip]", sip.listen_tls, acceptor),
     ] {
         let Some(address) = address else { continue };
-        let bind = |source| RunError::Bind {
-            key,
-            address,
-            source,
-        };
-        let listener = Arc::new(streams::bind(address).map_err(bind)?);
+        let failed = not_bound(key, Protocol::Tcp, address);
+        let listener = Arc::new(streams::bind(address).map_err(failed)?);
         let (doors, arrivals) = (doors.clone(), arrivals.clone());
         supervisor.keep(Part::SipListener, move || {
             streams::listen(
@@ -343,13 +363,9 @@ async fn listen(
     });
     let mut bound = Vec::new();
     for listener in &config.web.listen {
-        let bind = |source| RunError::Bind {
-            key: "`listen` of [web]",
-            address: listener.address,
-            source,
-        };
-        let socket = Arc::new(http::bind(listener.address).await.map_err(bind)?);
-        let address = socket.local_addr().map_err(bind)?;
+        let failed = not_bound("`listen` of [web]", Protocol::Tcp, listener.address);
+        let socket = Arc::new(http::bind(listener.address).await.map_err(&failed)?);
+        let address = socket.local_addr().map_err(&failed)?;
         let tls = web_tls.clone().filter(|_| listener.secure);
         let web = Arc::clone(web);
         supervisor.keep(Part::WebListener, move || {

@@ -12,64 +12,31 @@ use std::io;
 
 use super::uring;
 
+use crate::StartError;
 use crate::config::{BackendChoice, BackendKind};
-use crate::{StartError, StartWarning};
+use crate::limits::{KERNEL_MIN, files_needed};
 
-/// The oldest kernel that has what io/uring.rs uses (deferred task work, multishot receives).
-const KERNEL_MIN: (u32, u32) = (6, 1);
-/// Descriptors of a worker besides its trunk sockets: ring, event descriptors, browser socket.
-const FILES_PER_WORKER: usize = 8;
-/// Descriptors left for the rest of the process: signalling, logs, listeners.
-const FILES_SPARE: usize = 64;
-
-/// The back end that is taken, and what the operator should know about it.
+/// The back end that is taken.
 ///
 /// # Errors
 /// io_uring was asked for and cannot be had.
-pub(crate) fn choose_backend(
-    choice: BackendChoice,
-) -> Result<(BackendKind, Option<StartWarning>), StartError> {
-    if choice == BackendChoice::Mmsg {
-        return Ok((BackendKind::Mmsg, None));
-    }
-    let outcome = check_kernel()
-        .and_then(|()| uring::probe().map_err(|source| explain("set up io_uring", source)));
-    match outcome {
-        Ok(()) => Ok((BackendKind::Uring, None)),
-        Err(error) => fall_back(choice, error),
+pub(crate) fn choose_backend(choice: BackendChoice) -> Result<BackendKind, StartError> {
+    match choice {
+        BackendChoice::Mmsg => Ok(BackendKind::Mmsg),
+        BackendChoice::Auto => {
+            Ok(check_io_uring().map_or(BackendKind::Mmsg, |()| BackendKind::Uring))
+        }
+        BackendChoice::Uring => check_io_uring().map(|()| BackendKind::Uring),
     }
 }
 
-/// Without io_uring, only a choice left to us can be met.
-fn fall_back(
-    choice: BackendChoice,
-    error: StartError,
-) -> Result<(BackendKind, Option<StartWarning>), StartError> {
-    if choice == BackendChoice::Uring {
-        return Err(error);
-    }
-    let reason = error.to_string();
-    Ok((BackendKind::Mmsg, Some(StartWarning::NoIoUring { reason })))
-}
-
-/// Network cards that put all packets into one queue.
-pub(crate) fn interfaces_with_one_queue() -> Vec<String> {
-    let Ok(interfaces) = std::fs::read_dir("/sys/class/net") else {
-        return Vec::new();
-    };
-    let has_one_queue = |path: &std::path::Path| {
-        let queues = std::fs::read_dir(path.join("queues")).into_iter().flatten();
-        let receive = queues
-            .flatten()
-            .filter(|queue| queue.file_name().to_string_lossy().starts_with("rx-"));
-        // Real cards only: bridges and tunnels work in the context of whoever sends.
-        path.join("device").exists() && receive.count() == 1
-    };
-    interfaces
-        .flatten()
-        .filter(|interface| has_one_queue(&interface.path()))
-        .map(|interface| interface.file_name().to_string_lossy().into_owned())
-        .collect()
+/// Can this process use io_uring as a worker does? Tries it.
+///
+/// # Errors
+/// The kernel is too old, or does not allow it.
+pub fn check_io_uring() -> Result<(), StartError> {
+    check_kernel()?;
+    uring::probe().map_err(|source| explain("set up io_uring", source))
 }
 
 /// Refuses kernels that are too old.
@@ -81,7 +48,7 @@ fn check_kernel() -> Result<(), StartError> {
         }
     })?;
     let release = release.trim();
-    match version(release) {
+    match kernel_version(release) {
         Some(version) if version < KERNEL_MIN => Err(StartError::KernelTooOld {
             release: release.to_owned(),
         }),
@@ -89,17 +56,17 @@ fn check_kernel() -> Result<(), StartError> {
     }
 }
 
-fn version(release: &str) -> Option<(u32, u32)> {
+/// Major and minor number of a kernel, out of its release (`uname -r`).
+#[must_use]
+pub fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Makes sure that the process may open two sockets for every second flow, since a call has one
-/// flow to a browser, which needs none, and one to a trunk: raises the soft limit to the hard
-/// limit when needed.
+/// Makes sure that the process may open the sockets of all flows: raises the soft limit to the hard
+/// limit, which leaves the rest to signalling.
 pub(crate) fn raise_file_limit(workers: usize, flows_max: usize) -> Result<(), StartError> {
-    let needed = workers * (flows_max + FILES_PER_WORKER) + FILES_SPARE;
-    let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+    let needed = u64::try_from(files_needed(workers, flows_max)).unwrap_or(u64::MAX);
     let failed = |source| StartError::Kernel {
         what: "read the limit of open files",
         source,
@@ -112,14 +79,14 @@ pub(crate) fn raise_file_limit(workers: usize, flows_max: usize) -> Result<(), S
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return Err(failed(io::Error::last_os_error()));
     }
-    if limit.rlim_cur >= needed {
-        return Ok(());
-    }
     if limit.rlim_max < needed {
         return Err(StartError::TooFewFiles {
             needed,
             allowed: limit.rlim_max,
         });
+    }
+    if limit.rlim_cur == limit.rlim_max {
+        return Ok(());
     }
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: the pointer is to a live `rlimit`.
@@ -152,11 +119,11 @@ mod tests {
 
     #[test]
     fn compares_kernel_releases_by_number() {
-        assert_eq!(version("6.1.0-13-amd64"), Some((6, 1)));
-        assert_eq!(version("5.15.133.1-microsoft"), Some((5, 15)));
-        assert!(version("6.18.44").unwrap() >= KERNEL_MIN);
-        assert!(version("5.19.0").unwrap() < KERNEL_MIN);
-        assert_eq!(version("unknown"), None);
+        assert_eq!(kernel_version("6.1.0-13-amd64"), Some((6, 1)));
+        assert_eq!(kernel_version("5.15.133.1-microsoft"), Some((5, 15)));
+        assert!(kernel_version("6.18.44").unwrap() >= KERNEL_MIN);
+        assert!(kernel_version("5.19.0").unwrap() < KERNEL_MIN);
+        assert_eq!(kernel_version("unknown"), None);
     }
 
     #[test]
@@ -166,29 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn without_io_uring_a_forced_back_end_fails_and_a_free_choice_goes_on_with_a_warning() {
-        let forbidden = || explain("set up io_uring", io::Error::from_raw_os_error(libc::EPERM));
-        let error = fall_back(BackendChoice::Uring, forbidden()).unwrap_err();
-        assert!(matches!(error, StartError::IoUringForbidden(_)));
-        let (kind, warning) = fall_back(BackendChoice::Auto, forbidden()).unwrap();
-        assert_eq!(kind, BackendKind::Mmsg);
-        let text = warning.unwrap().to_string();
-        assert!(text.contains("kernel.io_uring_disabled=0"), "{text}");
-    }
-
-    #[test]
     fn where_the_kernel_forbids_io_uring_the_free_choice_is_mmsg() {
         for call in forbidden::IO_URING_CALLS {
             let chosen = forbidden::without(call, || choose_backend(BackendChoice::Auto));
-            let (kind, warning) = chosen.unwrap();
-            assert_eq!(kind, BackendKind::Mmsg);
-            assert!(matches!(warning, Some(StartWarning::NoIoUring { .. })));
+            assert_eq!(chosen.unwrap(), BackendKind::Mmsg);
             let refused = forbidden::without(call, || choose_backend(BackendChoice::Uring));
             assert!(matches!(refused, Err(StartError::IoUringForbidden(_))));
         }
         // The filters were those of their threads.
-        let (kind, _) = choose_backend(BackendChoice::Auto).unwrap();
-        assert_eq!(kind, BackendKind::Uring);
+        let chosen = choose_backend(BackendChoice::Auto).unwrap();
+        assert_eq!(chosen, BackendKind::Uring);
     }
 
     #[test]

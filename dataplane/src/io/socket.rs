@@ -8,12 +8,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::StartWarning;
 use crate::config::IoConfig;
-
-/// Queue of the browser socket, which all calls of a worker share: 20 ms of 100 000 packets/s.
-/// The kernel may grant less (`net.core.rmem_max`, `net.core.wmem_max`).
-const BROWSER_QUEUE_BYTES: usize = 4 << 20;
+use crate::limits::BROWSER_QUEUE_BYTES;
 
 /// The socket that all browsers of a worker send to. An IPv6 socket takes IPv6 only, so that each
 /// peer has one form of address.
@@ -54,25 +50,6 @@ pub(crate) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
         .local_addr()?
         .as_socket()
         .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-}
-
-/// What the kernel did not grant of [`BROWSER_QUEUE_BYTES`].
-pub(crate) fn small_queues(browser: &Socket, address: SocketAddr) -> Vec<StartWarning> {
-    let queues = [
-        ("net.core.rmem_max", browser.recv_buffer_size()),
-        ("net.core.wmem_max", browser.send_buffer_size()),
-    ];
-    let small = queues.into_iter().filter_map(|(setting, granted)| {
-        // The kernel doubles what it is asked for, to have room for its own headers.
-        let granted = granted.ok()? / 2;
-        (granted < BROWSER_QUEUE_BYTES).then_some(StartWarning::SmallQueue {
-            address,
-            setting,
-            granted,
-            wanted: BROWSER_QUEUE_BYTES,
-        })
-    });
-    small.collect()
 }
 
 /// Lets the kernel hand over runs of datagrams as one; false where it cannot.

@@ -59,7 +59,7 @@ fn bind_again(
             return Ok(None);
         }
         match outcome(|| setup.bind(end)) {
-            Ok((io, _, _)) => return Ok(Some(io)),
+            Ok((io, _)) => return Ok(Some(io)),
             Err(error) => why = error,
         }
     }

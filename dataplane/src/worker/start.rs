@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 use std::{io, thread};
 
-use super::{StartError, StartWarning, Worker, restart};
+use super::{StartError, Worker, restart};
 use crate::config::{BackendKind, DSCP_MAX, DataplaneConfig, IoConfig, WorkerConfig};
 use crate::engine::{Engine, EngineConfig};
 use crate::io::backend::{Backend, BackendParts};
@@ -24,8 +24,6 @@ pub struct Dataplane {
     /// One handle per worker, in the order of the configuration. Clone them freely; they outlive
     /// the workers.
     pub workers: Vec<WorkerHandle>,
-    /// What the operator should be told: each is worth a line in the log.
-    pub warnings: Vec<StartWarning>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -68,13 +66,11 @@ impl Drop for Dataplane {
 /// # Errors
 /// The first thing that keeps a worker from starting; those already started are stopped again.
 pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
-    let mut warnings = check(&config)?;
-    let (backend, warning) = setup::choose_backend(config.backend)?;
-    warnings.extend(warning);
+    check(&config)?;
+    let backend = setup::choose_backend(config.backend)?;
     let io = config.io;
     let mut dataplane = Dataplane {
         workers: Vec::new(),
-        warnings,
         threads: Vec::new(),
     };
     for (index, worker) in config.workers.into_iter().enumerate() {
@@ -101,14 +97,13 @@ pub fn start(config: DataplaneConfig) -> Result<Dataplane, StartError> {
                 source,
             })?;
         dataplane.threads.push(thread);
-        let (handle, warnings) = report.recv().unwrap_or_else(|_| {
+        let handle = report.recv().unwrap_or_else(|_| {
             Err(StartError::Kernel {
                 what: "start a worker",
                 source: io::Error::other("it panicked"),
             })
         })?;
         dataplane.workers.push(handle);
-        dataplane.warnings.extend(warnings);
     }
     Ok(dataplane)
 }
@@ -121,7 +116,7 @@ fn epoch() -> (Instant, NtpTime) {
     (Instant::now(), ntp)
 }
 
-fn check(config: &DataplaneConfig) -> Result<Vec<StartWarning>, StartError> {
+fn check(config: &DataplaneConfig) -> Result<(), StartError> {
     let workers = config.workers.len();
     if !(1..=WORKERS_MAX).contains(&workers) {
         return Err(StartError::WorkerCount(workers));
@@ -140,36 +135,10 @@ fn check(config: &DataplaneConfig) -> Result<Vec<StartWarning>, StartError> {
             return Err(StartError::Dscp(dscp));
         }
     }
-    setup::raise_file_limit(workers, config.flows_max)?;
-    let mut warnings = shared_cores(config);
-    let is_remote = |worker: &WorkerConfig| !worker.browser_bind.ip().is_loopback();
-    if workers > 1 && config.workers.iter().any(is_remote) {
-        let interfaces = setup::interfaces_with_one_queue().into_iter();
-        warnings.extend(interfaces.map(|interface| StartWarning::OneReceiveQueue { interface }));
-    }
-    Ok(warnings)
+    setup::raise_file_limit(workers, config.flows_max)
 }
 
-fn shared_cores(config: &DataplaneConfig) -> Vec<StartWarning> {
-    let mut pinned: Vec<usize> = config.workers.iter().filter_map(|w| w.core).collect();
-    pinned.sort_unstable();
-    let mut shared: Vec<usize> = pinned
-        .windows(2)
-        .filter_map(|pair| pair.first().filter(|core| pair.last() == Some(core)))
-        .copied()
-        .collect();
-    shared.dedup();
-    let (workers, cores) = (config.workers.len(), affinity::allowed().len());
-    let few = (workers > cores).then_some(StartWarning::FewCores { workers, cores });
-    let shared = shared.into_iter();
-    shared
-        .map(|core| StartWarning::SharedCore { core })
-        .chain(few)
-        .collect()
-}
-
-type Started = (WorkerHandle, Vec<StartWarning>);
-type Report = SyncSender<Result<Started, StartError>>;
+type Report = SyncSender<Result<WorkerHandle, StartError>>;
 
 /// All that a worker is made of.
 pub(super) struct Setup {
@@ -182,9 +151,9 @@ pub(super) struct Setup {
 /// The thread: sets the worker up, reports, and runs it to its end.
 fn run_thread(mut setup: Setup, report: &Report) -> io::Result<()> {
     match set_up(&setup) {
-        Ok((worker, browser_address, warnings)) => {
+        Ok((worker, browser_address)) => {
             let handle = worker.end.handle(browser_address, setup.backend);
-            if report.send(Ok((handle, warnings))).is_err() {
+            if report.send(Ok(handle)).is_err() {
                 return Ok(());
             }
             // Peers know this address: a worker that is begun anew has it again.
@@ -198,9 +167,7 @@ fn run_thread(mut setup: Setup, report: &Report) -> io::Result<()> {
     }
 }
 
-type SetUp = (Worker, SocketAddr, Vec<StartWarning>);
-
-fn set_up(setup: &Setup) -> Result<SetUp, StartError> {
+fn set_up(setup: &Setup) -> Result<(Worker, SocketAddr), StartError> {
     if let Some(core) = setup.worker.core
         && !affinity::pin_thread(core)
     {
@@ -213,8 +180,8 @@ fn set_up(setup: &Setup) -> Result<SetUp, StartError> {
         what: "make an event descriptor",
         source,
     })?;
-    let (io, browser_address, warnings) = setup.bind(&end)?;
-    Ok((setup.assemble(io, end), browser_address, warnings))
+    let (io, browser_address) = setup.bind(&end)?;
+    Ok((setup.assemble(io, end), browser_address))
 }
 
 impl Setup {
@@ -223,10 +190,7 @@ impl Setup {
     }
 
     /// Binds the addresses, and prepares what carries packets.
-    pub(super) fn bind(
-        &self,
-        end: &WorkerEnd,
-    ) -> Result<(Backend, SocketAddr, Vec<StartWarning>), StartError> {
+    pub(super) fn bind(&self, end: &WorkerEnd) -> Result<(Backend, SocketAddr), StartError> {
         let config = &self.worker;
         let failed = |address| move |source| StartError::Address { address, source };
         let browser = socket::bind_browser(config.browser_bind, &self.io)
@@ -235,7 +199,6 @@ impl Setup {
             socket::local_address(&browser).map_err(failed(config.browser_bind))?;
         let trunk = SocketAddr::new(config.trunk_bind, 0);
         socket::bind_trunk(trunk, &self.io).map_err(failed(trunk))?;
-        let warnings = socket::small_queues(&browser, browser_address);
         let parts = BackendParts {
             browser,
             wake: end.worker_wake(),
@@ -243,7 +206,7 @@ impl Setup {
             config: self.io,
         };
         let io = Backend::new(self.backend, parts)?;
-        Ok((io, browser_address, warnings))
+        Ok((io, browser_address))
     }
 
     /// A worker without flows.

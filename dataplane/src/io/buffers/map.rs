@@ -5,8 +5,9 @@ use std::{io, ptr};
 
 use io_uring::types::BufRingEntry;
 
-/// Of x86-64, and of AArch64 with pages of 4 KiB.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+use crate::limits::{HUGE_PAGE_BYTES, RING_ENTRY_BYTES};
+
+const _: () = assert!(size_of::<BufRingEntry>() == RING_ENTRY_BYTES);
 
 /// How many buffers of which size.
 #[derive(Clone, Copy, Debug)]

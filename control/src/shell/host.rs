@@ -1,0 +1,179 @@
+//! Reads what [`crate::host`] has rules about: files of the kernel below a root folder, which is
+//! another one in tests, and what the kernel answers to this process.
+
+mod certificates;
+mod files;
+mod limits;
+mod sockets;
+mod sysfs;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use dataplane::StartError;
+use dataplane::io::{affinity, wall_clock};
+use dataplane::limits::BROWSER_QUEUE_BYTES;
+use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+
+use self::files::Root;
+use super::clock;
+use crate::config::Config;
+use crate::host::{
+    Facts, Finding, IoUring, Listener, ListenerState, NoIoUring, Ports, Protocol, Purpose, Queues,
+    check,
+};
+
+/// What this host has and lacks, for this configuration.
+#[must_use]
+pub fn check_host(config: &Config, purpose: Purpose) -> Vec<Finding> {
+    check(&facts(Path::new("/"), config, purpose), config)
+}
+
+/// The facts, with the files of the kernel and of the system below this folder.
+fn facts(root: &Path, config: &Config, purpose: Purpose) -> Facts {
+    let root = Root::new(root);
+    Facts {
+        purpose,
+        now: clock::wall(),
+        os: sysfs::os(&root),
+        kernel: root.text("proc/sys/kernel/osrelease"),
+        io_uring: IoUring {
+            disabled: root.number("proc/sys/kernel/io_uring_disabled"),
+            tried: dataplane::check_io_uring().map_err(no_io_uring),
+        },
+        cores: sysfs::cores(&root, &config.media.cores, &affinity::can_pin),
+        limits: limits::limits(&root, purpose),
+        memory: sysfs::memory(&root),
+        queues: queues().ok(),
+        interfaces: sysfs::interfaces(&root),
+        ports: ports(&root, config, purpose),
+        clock_in_step: clock_in_step(purpose),
+        certificates: certificates::all(config),
+    }
+}
+
+/// A daemon that starts with its host comes before the clock is in step; and the filter of a unit may
+/// end who asks the kernel (`@clock` of systemd).
+fn clock_in_step(purpose: Purpose) -> Result<bool, String> {
+    match purpose {
+        Purpose::Start => Err("a daemon may start before the clock is set".to_owned()),
+        Purpose::Check => wall_clock::is_in_step()
+            .map_err(|error| format!("the kernel does not tell this process: {error}")),
+    }
+}
+
+fn no_io_uring(error: StartError) -> NoIoUring {
+    match error {
+        StartError::IoUringForbidden(why) => NoIoUring::Forbidden(why.to_string()),
+        StartError::NoMemory(_) => NoIoUring::NoMemory,
+        StartError::WorkerCount(_)
+        | StartError::FlowCount(_)
+        | StartError::Dscp(_)
+        | StartError::KernelTooOld { .. }
+        | StartError::Address { .. }
+        | StartError::NoSuchCore { .. }
+        | StartError::TooFewFiles { .. }
+        | StartError::Kernel { .. } => NoIoUring::Other(error.to_string()),
+    }
+}
+
+/// What the kernel grants to the socket that browsers send to. It doubles what it is asked for, to
+/// have room for its own headers.
+fn queues() -> io::Result<Queues> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(SocketProtocol::UDP))?;
+    socket.set_recv_buffer_size(BROWSER_QUEUE_BYTES)?;
+    socket.set_send_buffer_size(BROWSER_QUEUE_BYTES)?;
+    Ok(Queues {
+        receive: socket.recv_buffer_size()? / 2,
+        send: socket.send_buffer_size()? / 2,
+    })
+}
+
+fn ports(root: &Root, config: &Config, purpose: Purpose) -> Ports {
+    let (taken_rtp, listeners) = match purpose {
+        Purpose::Start => (Vec::new(), Vec::new()),
+        Purpose::Check => (
+            sockets::taken_rtp(root, config),
+            listening(config)
+                .into_iter()
+                .map(|(key, protocol, address)| {
+                    let bound = sockets::try_bind(protocol, address);
+                    listener(root, key, protocol, address, bound)
+                })
+                .collect(),
+        ),
+    };
+    Ports {
+        ephemeral: sysfs::ephemeral_ports(root),
+        reserved: root.ranges("proc/sys/net/ipv4/ip_local_reserved_ports"),
+        taken_rtp,
+        listeners,
+    }
+}
+
+/// The sockets that are bound for as long as the daemon runs. Port 0 is any free one.
+fn listening(config: &Config) -> Vec<(&'static str, Protocol, SocketAddr)> {
+    let web = config.web.listen.iter();
+    let web = web.map(|listener| ("`listen` of [web]", Protocol::Tcp, listener.address));
+    let mut all: Vec<_> = web.collect();
+    if let Some(sip) = &config.sip {
+        all.push(("`listen` of [sip]", Protocol::Udp, sip.listen));
+        let tcp = sip
+            .listen_tcp
+            .map(|at| ("`listen_tcp` of [sip]", Protocol::Tcp, at));
+        let tls = sip
+            .listen_tls
+            .map(|at| ("`listen_tls` of [sip]", Protocol::Tcp, at));
+        all.extend(tcp.into_iter().chain(tls));
+    }
+    let media = &config.media;
+    for (index, _) in (0..).zip(&media.cores) {
+        let port = media.browser_port.saturating_add(index);
+        let port = if media.browser_port == 0 { 0 } else { port };
+        let address = (media.browser_bind, port).into();
+        all.push(("`browser_port` of [media]", Protocol::Udp, address));
+    }
+    all.retain(|(_, _, address)| address.port() != 0);
+    all
+}
+
+/// Why the daemon cannot bind a socket, in the words of the check.
+pub(super) fn bind_failed(
+    key: &'static str,
+    protocol: Protocol,
+    address: SocketAddr,
+    error: io::Error,
+) -> Finding {
+    let root = Root::new(Path::new("/"));
+    let listener = listener(&root, key, protocol, address, Err(error));
+    crate::host::listener(&listener, Purpose::Start)
+}
+
+fn listener(
+    root: &Root,
+    key: &'static str,
+    protocol: Protocol,
+    address: SocketAddr,
+    bound: io::Result<()>,
+) -> Listener {
+    let is = |kind| matches!(&bound, Err(error) if error.kind() == kind);
+    let state = if is(io::ErrorKind::AddrInUse) {
+        ListenerState::Taken(sockets::holder(root, protocol, address))
+    } else if is(io::ErrorKind::AddrNotAvailable) {
+        ListenerState::NoSuchAddress
+    } else if is(io::ErrorKind::PermissionDenied) {
+        ListenerState::Forbidden
+    } else {
+        let failed = |error: io::Error| ListenerState::Failed(error.to_string());
+        bound.map_or_else(failed, |()| ListenerState::Free)
+    };
+    Listener {
+        key,
+        protocol,
+        address,
+        state,
+    }
+}
