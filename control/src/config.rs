@@ -1,25 +1,27 @@
 //! The configuration: one TOML file, read once at start and checked as a whole.
 //!
-//! [`Config::load`] reads a file and lays the environment over it; [`Config::demo`] is what runs
-//! without a file. What comes out is complete and consistent: defaults are filled in, addresses
+//! [`Config::load`] reads a file and lays the environment over it; [`Config::without_file`] is what
+//! runs without one: the gateway that the environment describes, or the demo. What comes out is complete and consistent: defaults are filled in, addresses
 //! are concrete, names that point at something point at something that exists. The rest of the
 //! program never looks at the file or the environment.
 //!
-//! Every key, its meaning, unit and default are listed in `control/config/ringway.toml`. Four
-//! variables of the environment win over the file:
+//! Every key, its meaning, unit and default are listed in `control/config/ringway.toml`. These
+//! variables of the environment win over the file (`environment`):
 //!
 //! | Variable | Key |
 //! |---|---|
-//! | `OUTBOUND_PROXY` | `target` of the first `[[trunk]]`; makes a trunk `outbound` if there is none |
-//! | `OUTBOUND_ROUTE` | `route` of that trunk |
-//! | `MIN_RTP_PORT` | `[media] rtp_port_min` |
-//! | `MAX_RTP_PORT` | `[media] rtp_port_max` |
+//! | `OUTBOUND_PROXY` | `target`, `transport` of the first `[[trunk]]`; makes one named `outbound` if there is none |
+//! | `OUTBOUND_ROUTE` | `call_route` of that trunk, its account, `caller_number` and `called_number` |
+//! | `MIN_RTP_PORT`, `MAX_RTP_PORT` | `[media] rtp_port_min`, `rtp_port_max` |
+//! | `HTTPS_PORT`, `WSS_PORT` | the ports of `[web] listen` with TLS |
+//! | `RTPP_LOG_LEVEL` | `[log] level` |
 
 mod account;
 mod acme;
 mod check;
 mod dtmf;
 mod effective;
+mod environment;
 mod error;
 mod file;
 mod host_port;
@@ -33,6 +35,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trunk;
 mod warnings;
 mod web;
 
@@ -40,18 +43,17 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::limits::{SESSION_EXPIRES_DEFAULT_S, SESSION_EXPIRES_MIN_S};
-use crate::sip::HeaderName;
 use dataplane::config::{BackendChoice, IoConfig};
-use dataplane::link::PeerPolicy;
 
-use crate::sip::Transport;
-use crate::sip::transaction::{TimerConfig, TransactionLimits};
+use crate::sip::transaction::TransactionLimits;
+
+use self::environment::Environment;
 
 pub use account::AccountConfig;
 pub use acme::AcmeConfig;
 pub use dtmf::Dtmf;
 pub use error::ConfigError;
+pub use file::HostAddress;
 pub use host_port::HostPort;
 pub use limits::LimitsConfig;
 pub use numbers::{NumberForm, NumbersConfig};
@@ -61,13 +63,17 @@ pub use secret::Secret;
 pub use sip::{CertificateFiles, SipConfig, Trust};
 pub use target::TargetConfig;
 pub use token::{TokenConfig, TokenKey, TokenRequired};
+pub use trunk::{CallPolicy, TrunkConfig};
 pub use web::{Certificate, HostCertificate, Origins, WebConfig, WebListener};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// True when there is no file: the web phone shows the lines and their passwords.
+    /// True when there is no file and no registrar: the web phone shows the lines and their
+    /// passwords.
     pub demo: bool,
+    /// Where all this was read.
+    pub source: ConfigSource,
     /// `[server]`
     pub server: ServerConfig,
     /// `[web]`: where browsers come in.
@@ -84,6 +90,27 @@ pub struct Config {
     pub realms: Vec<RealmConfig>,
     /// `[lines]` and `[[line]]`: the built-in registrar.
     pub lines: LinesConfig,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// This file, under the environment.
+    File(String),
+    /// The environment alone.
+    Environment,
+    /// Nothing but, perhaps, a few variables of the environment: the demo.
+    Demo,
+}
+
+impl std::fmt::Display for ConfigSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(name) => f.write_str(name),
+            Self::Environment => f.write_str("the environment, without a file"),
+            Self::Demo => f.write_str("the demo, without a file"),
+        }
+    }
 }
 
 /// `[server]`
@@ -173,95 +200,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-}
-
-/// `[[trunk]]`: a carrier, reached over SIP.
-#[derive(Clone, Debug)]
-pub struct TrunkConfig {
-    /// Its name in realms and logs; unique.
-    pub name: String,
-    /// How it is spoken to. Default: UDP.
-    pub transport: Transport,
-    /// True if its domain chooses instead among what `[sip]` listens for (RFC 3263 section 4.1):
-    /// `transport = "auto"`. Then `transport` is UDP: what holds where the domain says nothing.
-    pub transport_by_dns: bool,
-    /// True if a request that is larger than 1300 bytes, which would go over UDP, goes over TCP
-    /// (RFC 3261 section 18.1.1), to the same address and port; over UDP if no connection can be
-    /// had. Default false.
-    pub tcp_for_large: bool,
-    /// True if requests of browsers to `sips` URIs go to it as requests to `sip` URIs where it is
-    /// not spoken to over TLS. Default false: they are refused with 480 (RFC 5630 section 5.3).
-    pub sips_as_sip: bool,
-    /// What its certificate is checked against; only for TLS.
-    pub trust: Trust,
-    /// Where it is, at least one place; the default port is 5060, over TLS 5061.
-    pub targets: Vec<TargetConfig>,
-    /// The next hop that requests are sent to, when that is not a target.
-    pub route: Option<TargetConfig>,
-    /// How long a target may leave an INVITE without any answer before the next one is tried, at
-    /// most 32 s, which the last one has (timer B). Default 6 s.
-    pub failover_after: Duration,
-    /// How long a target that did not answer is tried after all others. Default 30 s.
-    pub down_for: Duration,
-    /// Mean time between OPTIONS to each target, at least 10 s. Default `None`: it is not asked.
-    pub probe: Option<Duration>,
-    /// Host of From and To towards it. Default: the host of the first target.
-    pub domain: String,
-    /// Audio codecs that it may be offered, as in `rtpmap`. Default: all of
-    /// [`CODECS`].
-    pub codecs: Vec<String>,
-    /// True if it may be offered video. Default false.
-    pub video: bool,
-    /// True if it takes DTMF as RFC 4733 `telephone-event`. Default true.
-    pub telephone_event: bool,
-    /// What holds for calls through it.
-    pub calls: CallPolicy,
-    /// Who ringway is there. Default `None`: challenges pass through to the browsers.
-    pub account: Option<AccountConfig>,
-    /// Base values of the timers of requests to it.
-    pub timers: TimerConfig,
-    /// How many calls it takes.
-    pub limits: LimitsConfig,
-    /// How it writes telephone numbers. Default: numbers stay as they are.
-    pub numbers: NumbersConfig,
-}
-
-/// The keys of a `[[trunk]]` that are about calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallPolicy {
-    /// The session interval that calls ask for, in seconds, at least 90 (RFC 4028); 0 asks for
-    /// none. Default 1800.
-    pub session_expires_s: u32,
-    /// The shortest session interval that the carrier may ask for, in seconds, at least 90.
-    /// Default 90.
-    pub min_se_s: u32,
-    /// Headers of INVITEs and their responses that pass both ways beside the usual ones. Default
-    /// none.
-    pub pass_headers: Vec<HeaderName>,
-    /// Whether calls to it carry `P-Asserted-Identity` (RFC 3325) with who calls, as we know it.
-    /// Default true.
-    pub assert_identity: bool,
-    /// How digits of browsers reach it. Default [`Dtmf::Rfc4733`].
-    pub dtmf: Dtmf,
-    /// Who carries out transfers. Default [`ReferPolicy::Relay`].
-    pub refer: ReferPolicy,
-    /// Where its media may come from and goes to, beside what it signals. Default: only from the
-    /// signalled address, and to where it comes from there.
-    pub media: PeerPolicy,
-}
-
-impl Default for CallPolicy {
-    fn default() -> Self {
-        Self {
-            session_expires_s: SESSION_EXPIRES_DEFAULT_S,
-            min_se_s: SESSION_EXPIRES_MIN_S,
-            pass_headers: Vec::new(),
-            assert_identity: true,
-            dtmf: Dtmf::default(),
-            refer: ReferPolicy::default(),
-            media: PeerPolicy::default(),
-        }
-    }
 }
 
 /// `[[realm]]`: browsers whose address of record has this domain belong to this trunk.
@@ -377,26 +315,49 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let file = file::parse(name, text)?;
-        check::check(file, &check::Source { name, text }, env)
+        let environment = Environment::read(env)?;
+        let mut config = check::check(file, &check::Source { name, text }, &environment)?;
+        config.source = ConfigSource::File(name.to_owned());
+        Ok(config)
     }
 
-    /// The configuration without a file: on loopback, lines 1001 and 1002 with these passwords, an
-    /// echo line, and no carrier unless the environment names one. `media_address` is the host's
-    /// own address: Firefox sends no ICE check to a loopback candidate.
+    /// The configuration without a file. With `OUTBOUND_PROXY` in the environment it is a gateway in
+    /// front of that carrier, for the carrier's users. Else it is the demo: on loopback, lines 1001
+    /// and 1002 with these passwords and an echo line, which call out if there is an
+    /// `OUTBOUND_ROUTE`.
     ///
     /// # Errors
-    /// A variable of the environment makes no sense.
-    pub fn demo(
+    /// A variable of the environment makes no sense, or the host has no way to the carrier.
+    pub fn without_file(
         passwords: [String; 2],
-        media_address: Option<IpAddr>,
+        host: HostAddress<'_>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let [first, second] = passwords;
+        let environment = Environment::read(env)?;
+        if !environment.has_proxy() {
+            return Self::demo(passwords, host, &environment);
+        }
         let source = check::Source { name: "", text: "" };
-        let mut config = check::check(file::File::demo(), &source, env)?;
+        let mut config = check::check(environment.gateway(host)?, &source, &environment)?;
+        config.source = ConfigSource::Environment;
+        Ok(config)
+    }
+
+    /// Media has the host's own address: Firefox sends no ICE check to a loopback candidate.
+    fn demo(
+        [first, second]: [String; 2],
+        host: HostAddress<'_>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let mut file = file::File::demo();
+        if environment.has_carrier() {
+            environment.listen_for_carrier(&mut file, host)?;
+        }
+        let source = check::Source { name: "", text: "" };
+        let mut config = check::check(file, &source, environment)?;
         config.demo = true;
         config.web.origins = Origins::SameAndLoopback;
-        if let Some(address) = media_address {
+        if let Some(address) = host(None) {
             config.media.browser_bind = address;
             config.media.browser_advertise = address;
         }

@@ -18,6 +18,7 @@ mod registrations;
 mod routing;
 mod sender;
 mod targets;
+mod to_trunk;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

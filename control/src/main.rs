@@ -15,8 +15,12 @@ use control::{explain, host, shell};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// The configuration file of the package.
+const INSTALLED: &str = "/etc/ringway/ringway.toml";
+
 /// A WebRTC edge for carriers: SIP over WebSocket and DTLS-SRTP on one side, SIP over UDP and RTP
-/// on the other. Without --config: a demo on this machine.
+/// on the other. Without --config: a gateway if OUTBOUND_PROXY is in the environment, else what
+/// /etc/ringway/ringway.toml says, else a demo on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version)]
 struct Arguments {
@@ -29,14 +33,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says whether a configuration file is valid, and prints what would be in effect
+    /// Says whether a configuration is valid, and prints what would be in effect
     CheckConfig {
-        /// Configuration file (TOML)
-        file: PathBuf,
+        /// Configuration file (TOML); without one, what a start without --config would take
+        file: Option<PathBuf>,
     },
     /// Calls the echo line through the daemon that runs on this machine with the configuration of
     /// --config, as a browser would: WebSocket, ICE, DTLS, SRTP. Prints one line; the exit status is
-    /// 1 if anything of it fails. Without --config: through the demo
+    /// 1 if anything of it fails. Without --config: with what a start without it would take
     Selftest {
         /// Number of the line that calls; the first one of the configuration unless given
         #[arg(long, value_name = "NUMBER")]
@@ -67,8 +71,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum HostCommand {
-    /// Says what this host has and lacks for the configuration of --config (without: for the
-    /// demo), and what mends it; the exit status is 1 if calls cannot be carried, 2 if the
+    /// Says what this host has and lacks for the configuration of --config (without: for what
+    /// would start), and what mends it; the exit status is 1 if calls cannot be carried, 2 if the
     /// configuration cannot be read
     Check {
         /// Print a JSON array
@@ -83,7 +87,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match (arguments.command, arguments.config) {
-        (Some(Command::CheckConfig { file }), _) => check_config(&file),
+        (Some(Command::CheckConfig { file }), config) => check_config(file.or(config).as_deref()),
         (
             Some(Command::Explain {
                 files,
@@ -125,13 +129,20 @@ fn run(file: Option<&Path>) -> Result<(), String> {
     shell::run(configuration(file)?).map_err(|error| error.to_string())
 }
 
-/// The configuration of this file, or that of the demo.
+/// The file that is named, else the carrier that the environment names, else the file of the
+/// package, else the demo.
 fn configuration(file: Option<&Path>) -> Result<Config, String> {
-    let config = match file {
-        Some(file) => Config::load(file, &env),
+    let names_carrier = |name| env(name).is_some_and(|value| !value.trim().is_empty());
+    let by_environment = ["OUTBOUND_PROXY", "OUTBOUND_ROUTE"]
+        .iter()
+        .any(|name| names_carrier(name));
+    let installed =
+        || Some(PathBuf::from(INSTALLED)).filter(|file| !by_environment && file.is_file());
+    let config = match file.map(Path::to_owned).or_else(installed) {
+        Some(file) => Config::load(&file, &env),
         None => {
             let passwords = shell::demo_passwords().map_err(|error| error.to_string())?;
-            Config::demo(passwords, shell::host_address(), &env)
+            Config::without_file(passwords, &shell::host_address, &env)
         }
     };
     config.map_err(|error| error.to_string())
@@ -168,16 +179,17 @@ fn check_host(file: Option<&Path>, json: bool) -> Result<ExitCode, String> {
 
 /// Calls the echo of the daemon that runs with this configuration.
 fn selftest(file: Option<&Path>, line: Option<&str>) -> Result<(), String> {
-    let config = file.map(|file| Config::load(file, &env)).transpose();
-    let config = config.map_err(|error| error.to_string())?;
-    let passed = shell::selftest(config.as_ref(), line).map_err(|error| error.to_string())?;
+    let config = configuration(file)?;
+    // The passwords of the demo are new at each start: the page of the one that runs has them.
+    let config = Some(&config).filter(|config| !config.demo);
+    let passed = shell::selftest(config, line).map_err(|error| error.to_string())?;
     finished(writeln!(io::stdout(), "selftest {passed}"))
 }
 
-fn check_config(file: &Path) -> Result<(), String> {
-    let config = Config::load(file, &env).map_err(|error| error.to_string())?;
+fn check_config(file: Option<&Path>) -> Result<(), String> {
+    let config = configuration(file)?;
     let mut out = io::stdout().lock();
-    let written = writeln!(out, "{} is valid\n\n{}", file.display(), config.effective());
+    let written = writeln!(out, "{} is valid\n\n{}", config.source, config.effective());
     let mut warnings = config.warnings().into_iter();
     finished(
         written.and_then(|()| warnings.try_for_each(|text| writeln!(out, "# warning: {text}"))),

@@ -185,9 +185,19 @@ impl Trunks {
     /// user's requests meet at one target while it is up.
     #[must_use]
     pub fn route(&self, now: Instant, trunk: usize, user: &str) -> Attempt {
+        self.ways(now, trunk, user, self.sites.hops(trunk))
+    }
+
+    /// The same for a call, if calls have a way of their own.
+    #[must_use]
+    pub fn route_of_call(&self, now: Instant, trunk: usize, user: &str) -> Attempt {
+        self.ways(now, trunk, user, self.sites.hops_of_calls(trunk))
+    }
+
+    fn ways(&self, now: Instant, trunk: usize, user: &str, hops: &[Hop]) -> Attempt {
         let mut ways: Vec<(Condition, &Hop, Peer)> = Vec::new();
         let config = self.config.trunks.get(trunk);
-        for hop in self.sites.hops(trunk) {
+        for hop in hops {
             let peer = hop.peer();
             let condition = self.condition(now, (trunk, peer));
             let is_new = ways.iter().all(|(_, _, other)| *other != peer);

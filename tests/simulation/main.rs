@@ -6,6 +6,7 @@ mod accounts;
 mod answering;
 mod association;
 mod bodies;
+mod call_route;
 mod calls;
 mod carrier_media;
 mod contact_dialogs;

@@ -8,6 +8,7 @@ use super::leg::{Leg, Side};
 use super::refer::pass_referred_by;
 use super::refresh::propose_timer;
 use super::setup::hops_left;
+use crate::config::TrunkConfig;
 use crate::edge::identity::keep_private;
 use crate::engine::context::Context;
 use crate::engine::input::Peer;
@@ -60,7 +61,7 @@ pub(super) fn callee_invite(
             let policy = context.config.trunks.get(index).map(|trunk| &trunk.calls);
             let policy = policy.cloned().unwrap_or_default();
             headers::copy_to_trunk(invite, &mut request, &context.config.lines.realm);
-            if !is_signed(invite, outgoing) {
+            if !is_signed(context, invite, outgoing) {
                 request.remove(HeaderName::Identity);
                 request.remove(HeaderName::IdentityInfo);
             }
@@ -102,7 +103,7 @@ pub(super) fn callee_dialog(
     let number = (number + 1) * FIRST_SEQUENCE_FACTOR;
     let stride = context.stride(outgoing.side);
     let (mut local, mut remote) = (without_tag(&outgoing.from), without_tag(&outgoing.to));
-    if is_signed(invite, outgoing) {
+    if is_signed(context, invite, outgoing) {
         // What is signed stays as it is (RFC 8224 section 4.1).
         let said = |name| invite.header(name).map(without_tag);
         local = said(HeaderName::From).unwrap_or(local);
@@ -126,11 +127,17 @@ pub(super) fn callee_dialog(
 }
 
 /// Has the caller signed who calls whom (RFC 8224), and do we not have to change it?
-fn is_signed(invite: &Message, outgoing: &OutgoingInvite) -> bool {
+fn is_signed(context: &Context, invite: &Message, outgoing: &OutgoingInvite) -> bool {
+    let Side::Trunk(index) = outgoing.side else {
+        return false;
+    };
+    let config = context.config.trunks.get(index);
+    if config.is_some_and(TrunkConfig::renumbers_calls) {
+        return false;
+    }
     let host = |value: &str| NameAddr::parse(value).map(|address| address.uri.host);
     let said = invite.header(HeaderName::From).and_then(host);
     invite.header(HeaderName::Identity).is_some()
-        && matches!(outgoing.side, Side::Trunk(_))
         && said
             .zip(host(&outgoing.from))
             .is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b))

@@ -17,11 +17,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use toml::Spanned;
 
+use super::environment::Environment;
 use super::error::line_of;
 use super::file::{self, At, File};
 use super::{
-    Config, ConfigError, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat, LogLevel,
-    RealmConfig, TrunkConfig, WebConfig,
+    Config, ConfigError, ConfigSource, HostPort, LineConfig, LinesConfig, LogConfig, LogFormat,
+    LogLevel, RealmConfig, TrunkConfig, WebConfig,
 };
 
 const WEB_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -102,9 +103,9 @@ impl Source<'_> {
 pub(super) fn check(
     file: File,
     source: &Source<'_>,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Result<Config, ConfigError> {
-    let web = web::web(&file.web, source)?;
+    let web = web::web(&file.web, source, environment)?;
     let mut trunks: Vec<TrunkConfig> = Vec::new();
     for entry in &file.trunk {
         let trunk = trunks::trunk(entry, source)?;
@@ -114,24 +115,28 @@ pub(super) fn check(
         }
         trunks.push(trunk);
     }
-    trunks::trunk_environment(&mut trunks, env)?;
+    environment.trunk(&mut trunks)?;
     let sip = sip::sip(&file.sip, source, !trunks.is_empty())?;
     if let Some(sip) = &sip {
         trunks::check_families(&trunks, sip.listen, source)?;
         trunks::check_transports(&trunks, sip, source)?;
     }
-    let media = media::media(&file.media, source, &web, sip.as_ref(), env)?;
+    let media = media::media(&file.media, source, &web, sip.as_ref(), environment)?;
     let realms = trunks::realms(&file.realm, source, &trunks)?;
     let lines = lines(&file.lines, file.line, source, &realms, &web)?;
     account::check_lines(&file.trunk, &lines, source)?;
     let server = server::server(&file.server, source)?;
     limits::check_calls_max(&file.trunk, server.calls_max, source)?;
     let log = LogConfig {
-        level: file.log.level.unwrap_or(LogLevel::Info),
+        level: environment
+            .log_level
+            .or(file.log.level)
+            .unwrap_or(LogLevel::Info),
         format: file.log.format.unwrap_or(LogFormat::Text),
     };
     Ok(Config {
         demo: false,
+        source: ConfigSource::Demo,
         server,
         web,
         sip,

@@ -240,6 +240,9 @@ fn write_sip(sip: &SipConfig, out: &mut String) -> fmt::Result {
         writeln!(out, "certificate = {:?}", files.certificate)?;
         writeln!(out, "private_key = {:?}", files.private_key)?;
     }
+    if sip.listen_tls.is_some() && sip.certificate.is_none() {
+        writeln!(out, "self_signed = true")?;
+    }
     if let Some(path) = &sip.client_ca {
         writeln!(out, "client_ca = {path:?}")?;
     }
@@ -285,6 +288,17 @@ fn trunk(trunk: &TrunkConfig, out: &mut String) -> fmt::Result {
     )?;
     if let Some(route) = &trunk.route {
         writeln!(out, "route = \"{route}\"")?;
+    }
+    if let Some(route) = &trunk.call_route {
+        writeln!(out, "call_route = \"{route}\"")?;
+    }
+    for (key, number) in [
+        ("caller_number", &trunk.caller_number),
+        ("called_number", &trunk.called_number),
+    ] {
+        if let Some(number) = number {
+            writeln!(out, "{key} = {number:?}")?;
+        }
     }
     let transport = match trunk.transport_by_dns {
         true => "auto",

@@ -2,6 +2,7 @@
 //! its type.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -15,6 +16,10 @@ use super::{
     ConfigError, LogFormat, LogLevel, ProxyHeader, Registration, Secret, TokenRequired, WithoutPath,
 };
 use crate::sip::Transport;
+
+/// The address by which this host reaches another, or everybody else if none is named. `None`: it
+/// has no way there.
+pub type HostAddress<'a> = &'a dyn Fn(Option<IpAddr>) -> Option<IpAddr>;
 
 /// A value that remembers where it was written, for messages.
 pub(super) type At<T> = Option<Spanned<T>>;
@@ -116,6 +121,7 @@ pub(super) struct Sip {
     pub(super) certificate: At<String>,
     pub(super) private_key: At<String>,
     pub(super) client_ca: At<String>,
+    pub(super) self_signed: bool,
     pub(super) resolvers: At<OneOrMore>,
 }
 
@@ -154,6 +160,9 @@ pub(super) struct Trunk {
     pub(super) name: Spanned<String>,
     pub(super) target: Spanned<Targets>,
     pub(super) route: At<String>,
+    pub(super) call_route: At<String>,
+    pub(super) caller_number: At<String>,
+    pub(super) called_number: At<String>,
     pub(super) transport: At<TransportChoice>,
     pub(super) ca: At<String>,
     pub(super) verify: At<bool>,
@@ -259,7 +268,7 @@ impl File {
     /// What the demo differs in from an empty file.
     pub(super) fn demo() -> Self {
         let media = Media {
-            browser_port: Some(Spanned::new(0..0, 0)),
+            browser_port: Some(written(0)),
             ..Media::default()
         };
         Self {
@@ -267,6 +276,11 @@ impl File {
             ..Self::default()
         }
     }
+}
+
+/// A value that stands in no file.
+pub(super) fn written<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
 }
 
 /// One text, or a list of texts.

@@ -1,6 +1,7 @@
 use super::*;
 
 mod acme;
+mod environment;
 mod limits;
 mod numbers;
 mod transports;
@@ -490,6 +491,8 @@ fn environment_wins_over_the_file() {
     );
     assert_eq!(config.trunks[0].domain, "192.0.2.77");
     let route = config.trunks[0].route.as_ref().unwrap();
+    assert_eq!(route.to_string(), "192.0.2.99:5070", "all but calls");
+    let route = config.trunks[0].call_route.as_ref().unwrap();
     assert_eq!(route.to_string(), "192.0.2.78:5080");
     assert_eq!(
         config.media.rtp_ports,
@@ -521,9 +524,13 @@ fn refuses_nonsense_in_the_environment() {
         (
             "OUTBOUND_PROXY",
             "sip:a@b",
-            "OUTBOUND_PROXY is no host and port",
+            "OUTBOUND_PROXY cannot be `…@b`",
         ),
-        ("OUTBOUND_ROUTE", "192.0.2.1", "there is no trunk"),
+        (
+            "OUTBOUND_ROUTE",
+            "192.0.2.1",
+            "a trunk is configured, but `listen` in [sip] is missing",
+        ),
     ] {
         let env = |name: &str| (name == key).then(|| value.to_owned());
         let message = Config::parse("ringway.toml", "", &env)
@@ -536,7 +543,7 @@ fn refuses_nonsense_in_the_environment() {
 #[test]
 fn demo_needs_no_file() {
     let passwords = ["first".to_owned(), "second".to_owned()];
-    let config = Config::demo(passwords, None, NO_ENVIRONMENT).unwrap();
+    let config = Config::without_file(passwords, &|_| None, NO_ENVIRONMENT).unwrap();
     assert!(config.demo && config.trunks.is_empty() && config.sip.is_none());
     assert_eq!(config.web.listen[0].address.to_string(), "127.0.0.1:8080");
     assert!(!config.web.listen[0].secure);

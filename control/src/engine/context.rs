@@ -139,6 +139,7 @@ impl Context {
         let config = Arc::clone(&self.config);
         let config = config.trunks.get(trunk);
         let account = config.and_then(|config| config.account.as_ref());
+        let account = account.filter(|_| self.trunks.has_account_at(trunk, peer));
         if let Some(account) = account {
             self.authorize(trunk, account, &mut request);
         }
@@ -231,7 +232,10 @@ impl Context {
             Some(Peer::of_trunk(transport, SocketAddr::new(address, port)))
         });
         let named = named.filter(|named| can_be_reached(*named));
-        let best = || self.trunks.best(now, trunk, remote_target);
+        let best = || {
+            let mut ways = self.trunks.route_of_call(now, trunk, remote_target);
+            ways.take()
+        };
         named.or_else(best).unwrap_or(peer)
     }
 

@@ -446,6 +446,6 @@ fn leads_to(trunk: &TrunkConfig, value: &str) -> bool {
         target.place.host.eq_ignore_ascii_case(host) && target.place.port == port
     };
     uri.user.is_none()
-        && (trunk.targets.iter().any(is_target)
+        && (trunk.targets.iter().chain(&trunk.call_route).any(is_target)
             || (uri.host.eq_ignore_ascii_case(&trunk.domain) && uri.port.is_none()))
 }

@@ -7,17 +7,17 @@ use super::context::Incoming;
 use super::input::{ConnectionId, Peer};
 use super::proxy::allowed_routes;
 use super::refusals::allow_of_lines;
+use super::to_trunk::Caller;
 use crate::call::dialog_requests::InDialog;
 use crate::call::leg::Side;
 use crate::call::outgoing::{OutgoingInvite, plain_address};
 use crate::call::setup::Target;
 use crate::config::TrunkConfig;
 use crate::edge::address_of_record;
-use crate::edge::identity::{self, is_anonymous};
+use crate::edge::identity;
 use crate::edge::route::Routes;
 use crate::lines;
-use crate::sip::uri::Scheme;
-use crate::sip::{HeaderName, Message, Method, NameAddr, Transport, Uri};
+use crate::sip::{HeaderName, Message, Method, NameAddr, Uri};
 use crate::trunk::called::called_numbers;
 use crate::trunk::numbers;
 
@@ -29,6 +29,9 @@ pub(super) const SIPS_NOT_ALLOWED: NoRoute = (480, "sips, and the trunk is not s
 
 /// All targets have asked for a pause, or there is none.
 pub(super) const NO_TARGET: NoRoute = (503, "no target of the trunk takes requests");
+
+/// A trunk without a target: `OUTBOUND_ROUTE` alone.
+const NO_REGISTRAR: NoRoute = (403, "the trunk is for calls alone and has no registrar");
 
 /// Whether a browser has to prove whose its request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +129,9 @@ impl Engine {
             return self.lines.register(&mut self.context, now, &request);
         }
         match self.context.config.trunk_of_domain(&domain) {
+            Some(trunk) if self.is_for_calls_alone(trunk) => {
+                self.refuse_route(now, &request, NO_REGISTRAR);
+            }
             Some(trunk) => self.edge.register(&mut self.context, now, request, trunk),
             None => self
                 .context
@@ -148,6 +154,11 @@ impl Engine {
             Ok(None) => {}
             Err(no_route) => self.refuse_route(now, &request, no_route),
         }
+    }
+
+    fn is_for_calls_alone(&self, trunk: usize) -> bool {
+        let config = self.context.config.trunks.get(trunk);
+        config.is_some_and(|config| config.targets.is_empty())
     }
 
     /// OPTIONS to a user goes where a call to it would go; one to us is answered here.
@@ -314,69 +325,6 @@ impl Engine {
         })
     }
 
-    /// The carrier gets the Request-URI that the browser's digest names, without the browser's
-    /// transport, and with its number as the trunk writes numbers; lines of the house call in the
-    /// trunk's domain. What the caller has signed (RFC 8224) is not rewritten.
-    fn to_trunk(
-        &self,
-        now: Instant,
-        index: usize,
-        caller: Caller<'_>,
-        mut uri: Uri,
-        domain: Option<&str>,
-    ) -> Result<Target, NoRoute> {
-        let config = self.context.config.trunks.get(index).ok_or(NO_TARGET)?;
-        let user = plain_address(&caller.sender, domain);
-        let mut attempt = self.context.trunks.route(now, index, &user_of(&user));
-        let peer = attempt.take().ok_or(NO_TARGET)?;
-        uri.params.remove("transport");
-        uri.headers.clear();
-        let mut asserted = caller.asserted.clone();
-        if let Some(domain) = domain {
-            domain.clone_into(&mut uri.host);
-            uri.port = None;
-            asserted = Uri::sip(asserted.user_decoded().as_deref(), domain, None);
-        }
-        self.check_sips(index, &mut uri)?;
-        let mut from = caller.shown(domain);
-        let is_signed = caller.message.header(HeaderName::Identity).is_some() && domain.is_none();
-        if !is_signed {
-            for address in [&mut uri, &mut from.uri, &mut asserted] {
-                numbers::to_trunk(&config.numbers, address);
-            }
-        }
-        let own = self.context.registrations.get(index);
-        let routes = match own.map(|own| own.service_route.clone()) {
-            Some(routes) if caller.routes.is_empty() => routes,
-            Some(_) | None => caller.routes,
-        };
-        Ok(Target::Leg(Box::new(OutgoingInvite {
-            side: Side::Trunk(index),
-            peer,
-            attempt: Some(attempt),
-            request_uri: uri.to_string(),
-            from: from.to_string(),
-            to: NameAddr::new(uri).to_string(),
-            identity: (config.calls.assert_identity).then(|| NameAddr::new(asserted).to_string()),
-            is_private: is_anonymous(&from.uri),
-            routes,
-        })))
-    }
-
-    /// A `sips` URI asks for TLS on every hop (RFC 3261 section 26.2.2): without it the request goes
-    /// nowhere, unless the operator has said that such a URI means no more than `sip`.
-    pub(super) fn check_sips(&self, trunk: usize, uri: &mut Uri) -> Result<(), NoRoute> {
-        if uri.scheme != Scheme::Sips || self.context.trunks.transport(trunk) == Transport::Tls {
-            return Ok(());
-        }
-        let config = self.context.config.trunks.get(trunk);
-        if !config.is_some_and(|config| config.sips_as_sip) {
-            return Err(SIPS_NOT_ALLOWED);
-        }
-        uri.scheme = Scheme::Sip;
-        Ok(())
-    }
-
     /// The browser that a carrier's request is for: by the token of its registration, or by the
     /// number of a line.
     pub(super) fn browser_for(
@@ -421,27 +369,6 @@ impl Engine {
     }
 }
 
-/// Whose call it is, once that is proven.
-struct Caller<'r> {
-    message: &'r Message,
-    sender: NameAddr,
-    /// Who the carrier is told that it is.
-    asserted: Uri,
-    /// The way that the registrar named (RFC 3608).
-    routes: Vec<String>,
-}
-
-impl Caller<'_> {
-    /// From, in this domain if one is given: nobody, where the caller hides.
-    fn shown(&self, domain: Option<&str>) -> NameAddr {
-        let shown = match identity::hides_sender(self.message) {
-            true => identity::ANONYMOUS.to_owned(),
-            false => plain_address(&self.sender, domain),
-        };
-        NameAddr::parse(&shown).unwrap_or_else(|| self.sender.clone())
-    }
-}
-
 /// Who calls, as a browser may be told it: with numbers as browsers are told them, unless the
 /// signature over them is passed on; and nobody where the carrier leaves the hiding to us.
 fn caller_of_trunk(config: &TrunkConfig, request: &Message) -> Option<NameAddr> {
@@ -479,11 +406,6 @@ const fn belongs_to_calls(method: &Method) -> bool {
         | Method::Publish
         | Method::Other(_) => false,
     }
-}
-
-/// The address of record in a From.
-fn user_of(from: &str) -> String {
-    address_of_record(from).unwrap_or_default()
 }
 
 fn domain_of(value: Option<&str>) -> Option<String> {

@@ -13,10 +13,14 @@ pub(super) fn lines(
     media: &[SocketAddr],
 ) -> Vec<String> {
     let version = env!("CARGO_PKG_VERSION");
-    let what = if config.demo {
-        "the demo, as no configuration file is given"
+    let what = if config.demo && !config.trunks.is_empty() {
+        "the demo, as no configuration file is given; its lines call out by OUTBOUND_ROUTE"
+            .to_owned()
+    } else if config.demo {
+        "the demo, as no configuration file is given".to_owned()
     } else {
-        "everything runs; `check-config` and level \"debug\" show the configuration"
+        let source = &config.source;
+        format!("configured by {source}; `check-config` and level \"debug\" show the whole")
     };
     let mut lines = vec![format!("ringway {version}: {what}")];
     let pages: Vec<String> = listeners
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn ux_start_the_demo_says_what_to_do() {
         let passwords = ["first".to_owned(), "second".to_owned()];
-        let text = greeting(&Config::demo(passwords, None, &|_| None).unwrap());
+        let text = greeting(&Config::without_file(passwords, &|_| None, &|_| None).unwrap());
         says(
             &text,
             &[
@@ -189,6 +193,28 @@ mod tests {
             !text.contains("first") && !text.contains("certificate"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn ux_g2_the_first_line_says_what_configured_it() {
+        let start = |name: &'static str| {
+            let env = |asked: &str| (asked == name).then(|| "192.0.2.9".to_owned());
+            let host = |_| Some("192.0.2.7".parse().unwrap());
+            let passwords = ["first".to_owned(), "second".to_owned()];
+            greeting(&Config::without_file(passwords, &host, &env).unwrap())
+        };
+        let by_environment = "configured by the environment, without a file";
+        says(
+            &start("OUTBOUND_PROXY"),
+            &[by_environment, "https://192.0.2.7:8443/"],
+        );
+        let demo = "the demo, as no configuration file is given; its lines call out";
+        says(
+            &start("OUTBOUND_ROUTE"),
+            &[demo, "trunks: outbound (192.0.2.9)"],
+        );
+        let file = Config::parse("/etc/a.toml", "", &|_| None).unwrap();
+        says(&greeting(&file), &["configured by /etc/a.toml;"]);
     }
 
     #[test]

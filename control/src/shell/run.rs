@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crypto::dtls::Certificate;
@@ -407,14 +407,29 @@ fn dataplane_config(config: &Config) -> DataplaneConfig {
     }
 }
 
-/// The address that this host speaks to others with: that of its default route. `None` without
-/// one. Nothing is sent for it.
+/// The address that this host speaks to another one with, or, if none is named, to everybody: that
+/// of its default route. `None` if no route leads there. Nothing is sent for it.
 #[must_use]
-pub fn host_address() -> Option<IpAddr> {
-    // A socket that is connected to a documentation address (RFC 5737) knows its own.
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    Some(socket.local_addr().ok()?.ip())
+pub fn host_address(other: Option<IpAddr>) -> Option<IpAddr> {
+    // A socket that is connected knows its own address. These are for documentation (RFC 5737,
+    // RFC 3849): only a default route leads to them.
+    const EVERYBODY: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
+    let own = |other: IpAddr| {
+        let any: IpAddr = match other {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((other, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    match other {
+        Some(other) => own(other),
+        None => EVERYBODY.into_iter().find_map(own),
+    }
 }
 
 /// Passwords of the demo's two lines: new ones for every start.

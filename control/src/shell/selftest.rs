@@ -349,11 +349,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Caller<'_, S> {
 
 /// The demo shows the passwords of its lines to this machine.
 async fn demo_plan(line: Option<&str>) -> Result<Plan, SelftestError> {
-    let config = Config::demo(
-        [String::new(), String::new()],
-        super::host_address(),
-        &|_| None,
-    );
+    let passwords = [String::new(), String::new()];
+    let config = Config::without_file(passwords, &super::host_address, &|_| None);
     let mut config = config.map_err(failed)?;
     let address = config.web.listen.first().map(|listener| listener.address);
     let address = address.ok_or_else(|| failed(PlanError::NoLine))?;

@@ -436,7 +436,7 @@ async fn w25_limits_count_for_the_client_that_a_trusted_hop_names() {
 #[tokio::test]
 async fn w25_a_hop_on_this_machine_does_not_open_the_demo_to_its_clients() {
     let passwords = ["first-password".to_owned(), "second-password".to_owned()];
-    let mut demo = Config::demo(passwords, None, &|_| None).unwrap();
+    let mut demo = Config::without_file(passwords, &|_| None, &|_| None).unwrap();
     let trusting = configuration("[web]\ntrusted_proxies = [\"127.0.0.1\"]");
     demo.web.proxies = trusting.web.proxies;
     let server = start(&demo, None).await;
@@ -519,7 +519,7 @@ async fn w4_serves_pages_with_security_headers() {
 #[tokio::test]
 async fn shows_passwords_of_the_demo_to_this_machine_only() {
     let passwords = ["first-password".to_owned(), "second-password".to_owned()];
-    let demo = Config::demo(passwords, None, &|_| None).unwrap();
+    let demo = Config::without_file(passwords, &|_| None, &|_| None).unwrap();
     let server = start(&demo, None).await;
     for (host, shown) in [
         ("127.0.0.1:8080", true),

@@ -10,13 +10,15 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::warn;
 
-use super::tls::{TlsError, authorities, provider, read_chain, read_key, system_authorities};
+use super::tls::{
+    TlsError, authorities, provider, read_chain, read_key, self_signed, system_authorities,
+};
 use crate::config::{CertificateFiles, Config, SipConfig, TrunkConfig, Trust};
 use crate::sip::Transport;
 
 /// What the listener speaks. `None` if there is none.
 pub(super) fn acceptor(sip: &SipConfig) -> Result<Option<TlsAcceptor>, TlsError> {
-    let (Some(_), Some(files)) = (sip.listen_tls, &sip.certificate) else {
+    let Some(listen) = sip.listen_tls else {
         return Ok(None);
     };
     let builder = ServerConfig::builder_with_provider(provider())
@@ -34,10 +36,13 @@ pub(super) fn acceptor(sip: &SipConfig) -> Result<Option<TlsAcceptor>, TlsError>
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let (chain, key) = (
-        read_chain(&files.certificate)?,
-        read_key(&files.private_key)?,
-    );
+    let (chain, key) = match &sip.certificate {
+        Some(files) => (
+            read_chain(&files.certificate)?,
+            read_key(&files.private_key)?,
+        ),
+        None => self_signed(&[&sip.advertise.host], &[listen.ip()])?,
+    };
     let config = builder
         .with_single_cert(chain, key)
         .map_err(TlsError::Unusable)?;

@@ -65,8 +65,12 @@ struct Site {
     targets: Vec<Target>,
     /// The next hop, if requests are not sent to the targets.
     route: Option<Target>,
+    /// The next hop of calls alone.
+    call_route: Option<Target>,
     /// Where requests go.
     hops: Vec<Hop>,
+    /// Where calls go, if that is somewhere else.
+    call_hops: Vec<Hop>,
     /// Where they went before, oldest first.
     former: VecDeque<Hop>,
 }
@@ -104,7 +108,9 @@ impl Sites {
                 },
                 targets: trunk.targets.iter().map(target).collect(),
                 route: trunk.route.as_ref().map(target),
+                call_route: trunk.call_route.as_ref().map(target),
                 hops: Vec::new(),
+                call_hops: Vec::new(),
                 former: VecDeque::new(),
             }
         };
@@ -147,6 +153,22 @@ impl Sites {
         self.trunks.get(trunk).map_or(&[], |site| &site.hops)
     }
 
+    /// Where calls to a trunk go.
+    pub(super) fn hops_of_calls(&self, trunk: usize) -> &[Hop] {
+        self.trunks
+            .get(trunk)
+            .map_or(&[], |site| match site.call_route {
+                Some(_) => &site.call_hops,
+                None => &site.hops,
+            })
+    }
+
+    /// Where requests or calls to a trunk go.
+    pub(super) fn all_hops(&self, trunk: usize) -> impl Iterator<Item = &Hop> {
+        let site = self.trunks.get(trunk).into_iter();
+        site.flat_map(|site| site.hops.iter().chain(&site.call_hops))
+    }
+
     /// Where requests to a trunk went before it moved: calls under way are there still.
     pub(super) fn former(&self, trunk: usize) -> impl Iterator<Item = &Hop> {
         self.trunks
@@ -155,7 +177,7 @@ impl Sites {
             .flat_map(|site| &site.former)
     }
 
-    /// Is this an address of one of its targets, or of its route?
+    /// Is this an address of one of its targets, or of its routes?
     pub(super) fn is_source(&self, trunk: usize, ip: IpAddr) -> bool {
         let site = self.trunks.get(trunk);
         site.is_some_and(|site| site.all_hops().any(|hop| hop.address.ip() == ip))
@@ -194,7 +216,8 @@ impl Site {
     ) -> Vec<Relocation> {
         let mut changed = Vec::new();
         let before: Vec<Hop> = self.all_hops().cloned().collect();
-        for target in self.targets.iter_mut().chain(&mut self.route) {
+        let targets = self.targets.iter_mut().chain(&mut self.route);
+        for target in targets.chain(&mut self.call_route) {
             let mut located = locate(now, &target.config, &self.means, cache);
             wanted.append(&mut located.wanted);
             if target.take(now, located) {
@@ -208,6 +231,8 @@ impl Site {
         }
         let hops = self.used().iter().flat_map(|target| target.hops.clone());
         self.hops = hops.take(ADDRESSES_PER_TRUNK_MAX).collect();
+        let hops = self.call_route.iter().flat_map(|route| route.hops.clone());
+        self.call_hops = hops.take(ADDRESSES_PER_TRUNK_MAX).collect();
         self.remember(before);
         changed
     }
@@ -222,7 +247,9 @@ impl Site {
 
     fn all_hops(&self) -> impl Iterator<Item = &Hop> {
         let targets = self.targets.iter().chain(&self.route);
-        targets.flat_map(|target| &target.hops)
+        targets
+            .chain(&self.call_route)
+            .flat_map(|target| &target.hops)
     }
 
     /// Notes which hops are no longer in use, and which are again.

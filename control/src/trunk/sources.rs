@@ -52,7 +52,7 @@ impl Trunks {
             .iter()
             .enumerate()
             .find_map(|(index, trunk)| {
-                let hops = self.sites.hops(index).iter();
+                let hops = self.sites.all_hops(index);
                 let mut hops = hops.chain(self.sites.former(index));
                 let hop = hops.find(|hop| is_at(trunk, hop, peer))?;
                 Some((index, hop.certificate_name(&trunk.domain)))
@@ -67,7 +67,7 @@ impl Trunks {
         if config.is_none_or(|trunk| !trunk.transport_by_dns) {
             return configured;
         }
-        let first = self.sites.hops(trunk).first();
+        let first = self.sites.all_hops(trunk).next();
         first.map_or(configured, |hop| hop.transport)
     }
 
@@ -111,14 +111,30 @@ impl Trunks {
     /// The way to a trunk that leads to this peer, be it the other one for large requests.
     pub(super) fn way_to(&self, trunk: usize, peer: Peer) -> Option<Peer> {
         let config = self.config.trunks.get(trunk)?;
-        let mut hops = self.sites.hops(trunk).iter();
+        let mut hops = self.sites.all_hops(trunk);
         hops.find(|hop| is_at(config, hop, peer)).map(Hop::peer)
     }
 
     /// Is this one of the ways to a trunk?
     #[must_use]
     pub fn leads_to(&self, trunk: usize, peer: Peer) -> bool {
-        self.sites.hops(trunk).iter().any(|hop| hop.peer() == peer)
+        self.sites.all_hops(trunk).any(|hop| hop.peer() == peer)
+    }
+
+    /// May the account of a trunk be used there? One for the calls of a trunk whose calls have a
+    /// route of their own is told nobody else.
+    #[must_use]
+    pub fn has_account_at(&self, trunk: usize, peer: Peer) -> bool {
+        let Some(config) = self.config.trunks.get(trunk) else {
+            return false;
+        };
+        let Some(account) = &config.account else {
+            return false;
+        };
+        let mut hops = self.sites.hops_of_calls(trunk).iter();
+        config.call_route.is_none()
+            || account.register_expires.is_some()
+            || hops.any(|hop| is_at(config, hop, peer) || is_connection_from(hop, peer))
     }
 
     /// What is known of addresses that stay is kept; new ones are up, and asked at once if they are
@@ -126,7 +142,7 @@ impl Trunks {
     pub(super) fn follow(&mut self, now: Instant) {
         let mut current = BTreeSet::new();
         for (index, trunk) in self.config.trunks.iter().enumerate() {
-            for hop in self.sites.hops(index) {
+            for hop in self.sites.all_hops(index) {
                 let key = (index, hop.peer());
                 current.insert(key);
                 if trunk.probe.is_some() {
@@ -145,6 +161,12 @@ impl Trunks {
         let secure = transport == Transport::Tls || self.transport(trunk) != Transport::Tls;
         secure && is_known(address.ip().to_canonical())
     }
+}
+
+/// Is this a connection that was opened from there?
+fn is_connection_from(hop: &Hop, peer: Peer) -> bool {
+    let address = peer.on_trunk_side().map(|(_, address)| address.ip());
+    peer.is_stream() && address.is_some_and(|ip| ip.to_canonical() == hop.address.ip())
 }
 
 /// Does a peer stand for this hop: itself, or over TCP for requests that are too large for a

@@ -1,5 +1,6 @@
 // The gateway under test, in a namespace.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,7 +66,7 @@ ${more}
 `;
 }
 
-async function run(scope, namespace, args, port, panics) {
+async function run(scope, namespace, args, port, { panics, variables } = {}) {
   const command = process.env.RINGWAY_BIN || BUILT;
   if (!existsSync(command)) {
     throw new Error(`${command} does not exist: build it, or set RINGWAY_BIN`);
@@ -76,7 +77,7 @@ async function run(scope, namespace, args, port, panics) {
     command,
     args,
     cwd: scope.directory,
-    env: { RUST_BACKTRACE: '1', ...(panics && { RINGWAY_PANIC: panics.join(',') }) },
+    env: { RUST_BACKTRACE: '1', ...(panics && { RINGWAY_PANIC: panics.join(',') }), ...variables },
     logFile: scope.logFile('ringway'),
   });
   scope.defer(async () => {
@@ -111,5 +112,25 @@ export function gateway(scope, namespace, options = {}) {
  * @param {{panics?: string[]}} options the parts that panic, one for each SIGUSR2 (debug builds)
  */
 export function demo(scope, namespace, { panics } = {}) {
-  return run(scope, namespace, [], 8080, panics);
+  return run(scope, namespace, [], 8080, { panics });
+}
+
+/**
+ * Ringway by variables of the environment alone.
+ * @param {object} variables as Sippy's container takes them
+ * @param {number} port where browsers reach it
+ */
+export function byEnvironment(scope, namespace, variables, port) {
+  return run(scope, namespace, [], port, { variables });
+}
+
+/** What `ringway check-config` says in this environment, and whether it has nothing to object to. */
+export function checkConfig(variables, ...args) {
+  const command = process.env.RINGWAY_BIN || BUILT;
+  const env = { ...process.env, ...variables };
+  const { status, stdout, stderr } = spawnSync(command, ['check-config', ...args], {
+    encoding: 'utf8',
+    env,
+  });
+  return { isValid: status === 0, text: stdout + stderr };
 }

@@ -13,13 +13,13 @@ import { eventually } from './scope.mjs';
 const md5 = (text) => createHash('md5').update(text).digest('hex');
 const token = () => randomBytes(6).toString('hex');
 
-/** Opens a WebSocket to the gateway for this user. */
-export async function sipClient(scope, namespace, user, password, domain = DOMAIN) {
-  const inside = await forward(scope, namespace, ADDRESS.edgeToBrowser, 8443);
+/** Opens a WebSocket to the gateway, at this port, for this user. */
+export async function sipClient(scope, namespace, user, password, domain = DOMAIN, port = 8443) {
+  const inside = await forward(scope, namespace, ADDRESS.edgeToBrowser, port);
   // The certificate is self-signed; nothing else could listen in that namespace.
   const createConnection = () =>
     tls.connect({ socket: net.connect(inside.path), rejectUnauthorized: false });
-  const url = `wss://${ADDRESS.edgeToBrowser}:8443/ws`;
+  const url = `wss://${ADDRESS.edgeToBrowser}:${port}/ws`;
   const socket = new WebSocket(url, ['sip'], { createConnection });
   scope.defer(() => socket.terminate());
   await new Promise((resolve, reject) => {

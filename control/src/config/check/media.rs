@@ -6,6 +6,7 @@ use std::time::Duration;
 use dataplane::config::{BackendChoice, DSCP_MAX, IoConfig, UnknownBackend};
 
 use super::{Source, WEB_LISTEN};
+use crate::config::environment::Environment;
 use crate::config::file::{self, At, Cores};
 use crate::config::{ConfigError, MediaConfig, PortRange, SipConfig, WebConfig};
 
@@ -14,7 +15,7 @@ pub(super) fn media(
     source: &Source<'_>,
     web: &WebConfig,
     sip: Option<&SipConfig>,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Result<MediaConfig, ConfigError> {
     let web_ip = web
         .listen
@@ -49,7 +50,7 @@ pub(super) fn media(
     )?;
     same_family(source, &media.trunk_advertise, trunk_bind, trunk_advertise)?;
     let cores = cores(&media.cores, source)?;
-    let rtp_ports = rtp_ports(media, source, cores.len(), env)?;
+    let rtp_ports = rtp_ports(media, source, cores.len(), environment)?;
     let browser_port = browser_port(&media.browser_port, source, cores.len(), rtp_ports)?;
     if let Some(sip) = sip.filter(|sip| meets_rtp(sip.listen, trunk_bind, rtp_ports)) {
         let port = sip.listen.port();
@@ -251,19 +252,9 @@ fn rtp_ports(
     media: &file::Media,
     source: &Source<'_>,
     workers: usize,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Result<PortRange, ConfigError> {
-    let from_env = |name: &str| -> Result<Option<u16>, ConfigError> {
-        let Some(text) = env(name).filter(|text| !text.trim().is_empty()) else {
-            return Ok(None);
-        };
-        text.trim().parse().map(Some).map_err(|_| {
-            let what = format!("{name} is no port in the environment: `{text}`");
-            ConfigError::new(what, "set it to a number up to 65535, or unset it")
-        })
-    };
-    let min = from_env("MIN_RTP_PORT")?;
-    let max = from_env("MAX_RTP_PORT")?;
+    let (min, max) = (environment.rtp_port_min, environment.rtp_port_max);
     let min = min
         .or(media.rtp_port_min.as_ref().map(|at| *at.get_ref()))
         .unwrap_or(10_000);

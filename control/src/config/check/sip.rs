@@ -54,8 +54,9 @@ pub(super) fn sip(
         return Err(source.error(at, what, "give TLS another port; 5061 is usual"));
     }
     let certificate = certificate(sip, source)?;
-    if let (Some(at), None) = (&sip.listen_tls, &certificate) {
-        let remedy = "name the PEM files of a certificate that carriers believe";
+    if let (Some(at), None, false) = (&sip.listen_tls, &certificate, sip.self_signed) {
+        let remedy = "name the PEM files of a certificate that carriers believe, or say \
+            `self_signed = true` for carriers that do not look";
         let what = "`listen_tls` needs `certificate` and `private_key` in [sip]";
         return Err(source.error(at, what, remedy));
     }

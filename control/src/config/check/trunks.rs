@@ -9,12 +9,10 @@ use super::{SIP_PORT, Source};
 use crate::config::error::nearest;
 use crate::config::file::At;
 use crate::config::{
-    CODECS, CallPolicy, ConfigError, HostPort, LimitsConfig, NumbersConfig, RealmConfig, SipConfig,
-    TargetConfig, TrunkConfig, Trust, file,
+    CODECS, ConfigError, HostPort, RealmConfig, SipConfig, TargetConfig, TrunkConfig, Trust, file,
 };
 use crate::limits::TARGETS_PER_TRUNK_MAX;
 use crate::sip::Transport;
-use crate::sip::transaction::TimerConfig;
 
 pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkConfig, ConfigError> {
     let choice = trunk.transport.as_ref().map(|at| *at.get_ref());
@@ -22,13 +20,24 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
     let transport = choice.and_then(file::TransportChoice::fixed);
     let transport = transport.unwrap_or(Transport::Udp);
     let port = transport.default_port();
-    let targets = targets(&trunk.target, port, source)?;
-    let route = trunk
-        .route
-        .as_ref()
-        .map(|at| target("route", at.get_ref(), at, port, source))
-        .transpose()?;
-    let domain = match (&trunk.domain, targets.first()) {
+    let hop = |key: &str, at: &At<String>| {
+        let at = at.as_ref();
+        at.map(|at| target(key, at.get_ref(), at, port, source))
+            .transpose()
+    };
+    let route = hop("route", &trunk.route)?;
+    let call_route = hop("call_route", &trunk.call_route)?;
+    let targets = targets(&trunk.target, port, call_route.is_some(), source)?;
+    let account = super::account::account(trunk, source)?;
+    if targets.is_empty()
+        && account
+            .as_ref()
+            .is_some_and(|a| a.register_expires.is_some())
+    {
+        let what = "`register` needs a registrar, and `target` is empty";
+        return Err(source.error(&trunk.target, what, "name the registrar"));
+    }
+    let domain = match (&trunk.domain, targets.first().or(call_route.as_ref())) {
         (Some(at), _) => domain(at, source)?,
         (None, first) => first.map(|t| t.place.uri_host()).unwrap_or_default(),
     };
@@ -43,6 +52,9 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         trust: trust(trunk, source)?,
         targets,
         route,
+        call_route,
+        caller_number: word("caller_number", &trunk.caller_number, source)?,
+        called_number: word("called_number", &trunk.called_number, source)?,
         failover_after: Duration::from_secs(failover_after_s),
         down_for: Duration::from_secs(down_for_s),
         probe: probe(&trunk.probe_s, source)?,
@@ -51,11 +63,15 @@ pub(super) fn trunk(trunk: &file::Trunk, source: &Source<'_>) -> Result<TrunkCon
         video: trunk.video,
         telephone_event: trunk.telephone_event,
         calls: super::calls::policy(trunk, source)?,
-        account: super::account::account(trunk, source)?,
+        account,
         timers: super::timers::timers(trunk, source)?,
         limits: super::limits::limits(trunk, source)?,
         numbers: super::numbers::numbers(trunk.numbers.as_ref(), source)?,
     })
+}
+
+fn word(key: &str, at: &At<String>, source: &Source<'_>) -> Result<Option<String>, ConfigError> {
+    at.as_ref().map(|at| source.word(key, at)).transpose()
 }
 
 /// A whole number of seconds, at least 1, with its default and the most that it can be.
@@ -89,6 +105,7 @@ fn probe(at: &At<u64>, source: &Source<'_>) -> Result<Option<Duration>, ConfigEr
 fn targets(
     at: &Spanned<file::Targets>,
     port: u16,
+    may_be_none: bool,
     source: &Source<'_>,
 ) -> Result<Vec<TargetConfig>, ConfigError> {
     let mut targets = Vec::new();
@@ -100,6 +117,7 @@ fn targets(
         });
     }
     match targets.len() {
+        0 if may_be_none => Ok(targets),
         0 => Err(source.error(at, "`target` is empty", "name at least one host")),
         1..=TARGETS_PER_TRUNK_MAX => Ok(targets),
         _ => {
@@ -226,6 +244,7 @@ pub(super) fn check_families(
 ) -> Result<(), ConfigError> {
     for trunk in trunks {
         let targets = trunk.targets.iter().chain(&trunk.route);
+        let targets = targets.chain(&trunk.call_route);
         let mut addresses = targets.filter_map(|target| target.place.literal());
         let Some(foreign) = addresses.find(|address| address.is_ipv4() != listen.is_ipv4()) else {
             continue;
@@ -254,68 +273,6 @@ fn codec(
         None => format!("known are {}", CODECS.join(", ")),
     };
     Err(source.error(at, format!("unknown codec `{name}`"), &remedy))
-}
-
-pub(super) fn trunk_environment(
-    trunks: &mut Vec<TrunkConfig>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), ConfigError> {
-    let read = |name: &str| -> Result<Option<TargetConfig>, ConfigError> {
-        let Some(text) = env(name).filter(|text| !text.trim().is_empty()) else {
-            return Ok(None);
-        };
-        TargetConfig::parse(&text, SIP_PORT)
-            .map(Some)
-            .ok_or_else(|| {
-                let what = format!("{name} is no host and port in the environment: `{text}`");
-                ConfigError::new(
-                    what,
-                    "write for example `sbc.example.com:5060`; only UDP is known",
-                )
-            })
-    };
-    if let Some(target) = read("OUTBOUND_PROXY")? {
-        if let Some(trunk) = trunks.first_mut() {
-            let old = trunk.targets.first().map(|old| old.place.uri_host());
-            if old.as_ref() == Some(&trunk.domain) {
-                trunk.domain = target.place.uri_host();
-            }
-            trunk.targets = vec![target];
-        } else {
-            trunks.push(TrunkConfig {
-                name: "outbound".to_owned(),
-                transport: Transport::Udp,
-                transport_by_dns: false,
-                tcp_for_large: false,
-                sips_as_sip: false,
-                trust: Trust::System,
-                domain: target.place.uri_host(),
-                targets: vec![target],
-                route: None,
-                failover_after: Duration::from_secs(6),
-                down_for: Duration::from_secs(30),
-                probe: None,
-                codecs: CODECS.map(str::to_owned).to_vec(),
-                video: false,
-                telephone_event: true,
-                calls: CallPolicy::default(),
-                account: None,
-                timers: TimerConfig::default(),
-                limits: LimitsConfig::default(),
-                numbers: NumbersConfig::default(),
-            });
-        }
-    }
-    if let Some(route) = read("OUTBOUND_ROUTE")? {
-        let Some(trunk) = trunks.first_mut() else {
-            return Err(ConfigError::new(
-                "OUTBOUND_ROUTE is set in the environment, but there is no trunk",
-                "set OUTBOUND_PROXY too, or add a [[trunk]]",
-            ));
-        };
-        trunk.route = Some(route);
-    }
-    Ok(())
 }
 
 pub(super) fn realms(

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::{Source, WEB_LISTEN, acme, token};
+use crate::config::environment::Environment;
 use crate::config::file::{self, At};
 use crate::config::{
     Certificate, ConfigError, HostCertificate, HostPort, Origins, ProxiesConfig, WebConfig,
@@ -13,8 +14,13 @@ use crate::config::{
 };
 use crate::phone;
 
-pub(super) fn web(web: &file::Web, source: &Source<'_>) -> Result<WebConfig, ConfigError> {
-    let listen = listeners(web, source)?;
+pub(super) fn web(
+    web: &file::Web,
+    source: &Source<'_>,
+    environment: &Environment,
+) -> Result<WebConfig, ConfigError> {
+    let off = matches!(web.tls, Some(file::Tls::Off));
+    let listen = environment.web_listeners(listeners(web, source)?, off)?;
     let certificate = certificate(web, source)?;
     if let Some(at) = &web.certificate
         && listen.iter().all(|listener| !listener.secure)
