@@ -6,6 +6,7 @@
 mod certificates;
 mod cores;
 mod facts;
+mod files;
 mod finding;
 mod kernel;
 mod network;
@@ -16,8 +17,9 @@ mod resources;
 mod tests;
 
 pub use facts::{
-    CertificateFact, CertificateUse, Cores, Facts, Identity, Interface, IoUring, Limits, Listener,
-    ListenerState, Memory, NoIoUring, Os, Ports, Process, Protocol, Purpose, Queues,
+    Access, CertificateFact, CertificateUse, Cores, Facts, FileFact, Identity, Interface, IoUring,
+    Limits, Listener, ListenerState, Memory, NoIoUring, Os, Ports, Process, Protocol, Purpose,
+    Queues,
 };
 pub use finding::{Finding, Report, Verdict};
 pub use ports::{OWN_NAME, listener};
@@ -47,5 +49,6 @@ pub fn check(facts: &Facts, config: &Config) -> Vec<Finding> {
     findings.extend(listeners.map(|socket| listener(socket, facts.purpose)));
     findings.push(kernel::clock(facts));
     findings.extend(certificates::certificates(facts, config));
+    findings.extend(files::files(facts));
     findings
 }

@@ -46,6 +46,8 @@ pub struct Facts {
     pub clock_in_step: Result<bool, String>,
     /// Every certificate of the configuration.
     pub certificates: Vec<CertificateFact>,
+    /// Every file that the configuration names.
+    pub files: Vec<FileFact>,
 }
 
 /// The distribution.
@@ -190,6 +192,35 @@ pub enum ListenerState {
     Forbidden,
     /// The kernel says something else.
     Failed(String),
+}
+
+/// A file that the configuration names.
+#[derive(Clone, Debug)]
+pub struct FileFact {
+    /// The key of the configuration.
+    pub key: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// Why it is not what it should be.
+    pub fault: Option<String>,
+    /// Whether the daemon's user may read it.
+    pub access: Access,
+}
+
+/// Whether the daemon's user may read a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may, or is this process, which has tried.
+    Granted,
+    /// It may not.
+    Denied {
+        /// Its name.
+        user: String,
+        /// What it may not read or, if that is a folder, enter.
+        path: PathBuf,
+        /// False if an access control list may grant it all the same.
+        is_certain: bool,
+    },
 }
 
 /// A certificate of the configuration.

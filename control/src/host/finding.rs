@@ -116,7 +116,9 @@ impl fmt::Display for Report<'_> {
         let width = findings.iter().map(|finding| finding.name.len()).max();
         let width = width.unwrap_or_default();
         for finding in findings {
-            let (verdict, name, is) = (finding.verdict.as_str(), finding.name, &finding.is);
+            let (verdict, name) = (finding.verdict.as_str(), finding.name);
+            // The first column says it already.
+            let is = finding.is.strip_prefix("skipped, ").unwrap_or(&finding.is);
             writeln!(f, "{verdict:<8} {name:<width$}  {is}")?;
             if let Some(cure) = &finding.cure {
                 let (indent, wanted) = (width + 11, &finding.wanted);

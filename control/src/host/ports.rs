@@ -184,6 +184,16 @@ pub fn listener(listener: &Listener, purpose: Purpose) -> Finding {
                 holder_text(Some(holder))
             ))
         }
+        // For another unit, or for ours: whose it is can only be seen there.
+        ListenerState::Taken(Some(Process { pid: 1, .. })) => {
+            let held = finding(format!("{at} is held by systemd for a socket unit"));
+            let cure = "see that `systemctl list-sockets` shows it for ringway.service; else \
+                        `systemctl disable --now` that socket unit";
+            match purpose {
+                Purpose::Check => held.warning(cure),
+                Purpose::Start => held.stopping(cure),
+            }
+        }
         ListenerState::Taken(holder) => {
             let whose = holder_text(holder.as_ref());
             let end = match holder {

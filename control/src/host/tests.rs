@@ -62,6 +62,7 @@ fn facts() -> Facts {
         },
         clock_in_step: Ok(true),
         certificates: Vec::new(),
+        files: Vec::new(),
     }
 }
 
@@ -140,8 +141,10 @@ fn where_all_is_well_each_finding_says_what_is() {
     ] {
         is_well(&findings, name, is);
     }
-    assert_eq!(findings.len(), 14);
-    assert!(findings.iter().all(|finding| !finding.wanted.is_empty()));
+    is_skipped(&findings, "files", "the configuration names none");
+    assert_eq!(findings.len(), 15);
+    let is_told = |f: &Finding| f.verdict == Verdict::Skipped || !f.wanted.is_empty();
+    assert!(findings.iter().all(is_told));
 }
 
 #[test]
@@ -580,24 +583,28 @@ fn ports_that_the_kernel_gives_away_are_to_be_reserved_beside_those_that_are() {
     is_well(&ports("16384-24575,25000"), "reserved_ports", is);
 }
 
-#[test]
-fn a_socket_that_cannot_be_bound_names_the_key_and_who_has_it() {
-    let socket = |state: ListenerState| Listener {
+fn socket(state: ListenerState) -> Listener {
+    Listener {
         key: "`listen` of [web]",
         protocol: Protocol::Tcp,
         address: "192.0.2.7:443".parse().unwrap(),
         state,
-    };
-    let process = |name: &str| {
-        Some(Process {
-            pid: 812,
-            name: name.to_owned(),
-        })
-    };
+    }
+}
+
+fn process(name: &str) -> Process {
+    Process {
+        pid: 812,
+        name: name.to_owned(),
+    }
+}
+
+#[test]
+fn a_socket_that_cannot_be_bound_names_the_key_and_who_has_it() {
     let at = "TCP 192.0.2.7:443 (`listen` of [web])";
     for (state, is, cure) in [
         (
-            ListenerState::Taken(process("nginx")),
+            ListenerState::Taken(Some(process("nginx"))),
             " is taken by nginx (process 812)",
             "end process 812, or choose another port in `listen` of [web]",
         ),
@@ -633,7 +640,27 @@ fn a_socket_that_cannot_be_bound_names_the_key_and_who_has_it() {
         facts.ports.listeners = vec![socket(ListenerState::Free)];
     });
     is_well(&free, "listener", &format!("{at} is free"));
-    let own = socket(ListenerState::Taken(process("ringway")));
+}
+
+#[test]
+fn a_port_of_ringway_itself_or_of_systemd_may_be_as_it_should() {
+    let at = "TCP 192.0.2.7:443 (`listen` of [web])";
+    let init = Process {
+        pid: 1,
+        name: "systemd".to_owned(),
+    };
+    let held = socket(ListenerState::Taken(Some(init)));
+    assert!(listener(&held, Purpose::Start).stops);
+    let findings = with(TWO, |facts| facts.ports.listeners = vec![held]);
+    says(
+        &findings,
+        "listener",
+        Verdict::Warning,
+        &format!("{at} is held by systemd for a socket unit"),
+        "see that `systemctl list-sockets` shows it for ringway.service; else `systemctl disable \
+         --now` that socket unit",
+    );
+    let own = socket(ListenerState::Taken(Some(process("ringway"))));
     let checked = listener(&own, Purpose::Check);
     assert_eq!(checked.verdict, Verdict::Ok);
     assert_eq!(
@@ -642,6 +669,53 @@ fn a_socket_that_cannot_be_bound_names_the_key_and_who_has_it() {
     );
     // A second instance does not start.
     assert!(listener(&own, Purpose::Start).stops);
+}
+
+#[test]
+fn files_are_what_they_should_be_and_the_daemon_may_read_them() {
+    let file = |fault: Option<&str>, access| {
+        with(TWO, |facts| {
+            facts.files = vec![FileFact {
+                key: "`client_ca` of [sip]",
+                path: PathBuf::from("/etc/ringway/ca.pem"),
+                fault: fault.map(str::to_owned),
+                access,
+            }];
+        })
+    };
+    is_well(&file(None, Access::Granted), "files", "1 can be read");
+    let bad = file(
+        Some("/etc/ringway/ca.pem holds no certificate"),
+        Access::Granted,
+    );
+    says(
+        &bad,
+        "files",
+        Verdict::Failure,
+        "/etc/ringway/ca.pem holds no certificate (`client_ca` of [sip])",
+        "name the right file in `client_ca` of [sip], or mend /etc/ringway/ca.pem",
+    );
+    assert!(find(&bad, "files").stops);
+    let denied = |path: &str, is_certain| Access::Denied {
+        user: "ringway".to_owned(),
+        path: PathBuf::from(path),
+        is_certain,
+    };
+    says(
+        &file(None, denied("/etc/ringway/ca.pem", true)),
+        "files",
+        Verdict::Failure,
+        "the user ringway of the unit may not read /etc/ringway/ca.pem (`client_ca` of [sip])",
+        "`chgrp ringway /etc/ringway/ca.pem` and `chmod g+r /etc/ringway/ca.pem`",
+    );
+    says(
+        &file(None, denied("/etc/ringway", false)),
+        "files",
+        Verdict::Warning,
+        "the user ringway of the unit may not enter /etc/ringway (`client_ca` of [sip])",
+        "`chgrp ringway /etc/ringway` and `chmod g+x /etc/ringway`, unless an access control list \
+         lets it (`getfacl`)",
+    );
 }
 
 #[test]
@@ -788,7 +862,7 @@ ok       os      Debian 12
 failure  nofile  12
                  wanted: 13
                  cure: more
-skipped  clock   skipped, because it is dark
+skipped  clock   because it is dark
 
 3 checks: 1 failure, 0 warnings
 ";

@@ -1,6 +1,7 @@
 //! Reads what [`crate::host`] has rules about: files of the kernel below a root folder, which is
 //! another one in tests, and what the kernel answers to this process.
 
+mod access;
 mod certificates;
 mod files;
 mod limits;
@@ -8,6 +9,7 @@ mod sockets;
 mod sysfs;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use dataplane::limits::BROWSER_QUEUE_BYTES;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use self::files::Root;
+use self::unit::Unit;
 use super::clock;
 use crate::config::Config;
 use crate::host::{
@@ -35,6 +38,11 @@ pub fn check_host(config: &Config, purpose: Purpose) -> Vec<Finding> {
 /// The facts, with the files of the kernel and of the system below this folder.
 fn facts(root: &Path, config: &Config, purpose: Purpose) -> Facts {
     let root = Root::new(root);
+    // The daemon knows what it may do itself.
+    let unit = match purpose {
+        Purpose::Check => Unit::find(&root),
+        Purpose::Start => None,
+    };
     Facts {
         purpose,
         now: clock::wall(),
@@ -45,13 +53,14 @@ fn facts(root: &Path, config: &Config, purpose: Purpose) -> Facts {
             tried: dataplane::check_io_uring().map_err(no_io_uring),
         },
         cores: sysfs::cores(&root, &config.media.cores, &affinity::can_pin),
-        limits: limits::limits(&root, purpose),
+        limits: limits::limits(&root, unit.as_ref()),
         memory: sysfs::memory(&root),
         queues: queues().ok(),
         interfaces: sysfs::interfaces(&root),
-        ports: ports(&root, config, purpose),
+        ports: ports(&root, config, purpose, unit.as_ref()),
         clock_in_step: clock_in_step(purpose),
         certificates: certificates::all(config),
+        files: access::files(config, unit.as_ref()),
     }
 }
 
@@ -92,7 +101,7 @@ fn queues() -> io::Result<Queues> {
     })
 }
 
-fn ports(root: &Root, config: &Config, purpose: Purpose) -> Ports {
+fn ports(root: &Root, config: &Config, purpose: Purpose, unit: Option<&Unit>) -> Ports {
     let (taken_rtp, listeners) = match purpose {
         Purpose::Start => (Vec::new(), Vec::new()),
         Purpose::Check => (
@@ -101,7 +110,11 @@ fn ports(root: &Root, config: &Config, purpose: Purpose) -> Ports {
                 .into_iter()
                 .map(|(key, protocol, address)| {
                     let bound = sockets::try_bind(protocol, address);
-                    listener(root, key, protocol, address, bound)
+                    let mut socket = listener(root, key, protocol, address, bound);
+                    if let Some(unit) = unit {
+                        socket.state = for_unit(socket.state, root, unit, (protocol, address));
+                    }
+                    socket
                 })
                 .collect(),
         ),
@@ -112,6 +125,25 @@ fn ports(root: &Root, config: &Config, purpose: Purpose) -> Ports {
         taken_rtp,
         listeners,
     }
+}
+
+/// What becomes of binding if the unit does it: this process may have more rights, or fewer.
+fn for_unit(
+    state: ListenerState,
+    root: &Root,
+    unit: &Unit,
+    (protocol, address): (Protocol, SocketAddr),
+) -> ListenerState {
+    let may_bind = unit.may_bind(address.port());
+    if state == ListenerState::Free && !may_bind {
+        return ListenerState::Forbidden;
+    }
+    if state != ListenerState::Forbidden || !may_bind {
+        return state;
+    }
+    let holder = sockets::holder(root, protocol, address);
+    let taken = |holder| ListenerState::Taken(Some(holder));
+    holder.map_or(ListenerState::Free, taken)
 }
 
 /// The sockets that are bound for as long as the daemon runs. Port 0 is any free one.

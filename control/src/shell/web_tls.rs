@@ -273,7 +273,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-fn client_verifier(
+pub(super) fn client_verifier(
     path: &Path,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
     let error = |why: String| TlsError::ClientAuthorities(path.to_owned(), why);

@@ -1,11 +1,11 @@
 //! The reader, on a folder laid out like a host.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use super::*;
-use crate::host::{Interface, Limits, Memory, Os, Process, Ranges};
+use crate::host::{Access, Interface, Limits, Memory, Os, Process, Ranges};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -166,7 +166,7 @@ fn the_limits_of_the_unit_count_and_what_overrides_it() {
             whose,
             open_files,
             locked_bytes,
-        } = limits::limits(&host.root(), purpose);
+        } = facts(&host.0, &gateway(), purpose).limits;
         (whose, open_files, locked_bytes)
     };
     host.file(
@@ -194,6 +194,67 @@ fn the_limits_of_the_unit_count_and_what_overrides_it() {
     assert_eq!(of(Purpose::Check), unit(131_072, u64::MAX));
     // The daemon itself knows what it has.
     assert_eq!(of(Purpose::Start), own);
+}
+
+#[test]
+fn what_the_user_of_the_unit_may_not_is_told_though_this_process_may() {
+    const UNIT: &str = "usr/lib/systemd/system/ringway.service";
+    let host = Folder::new("user");
+    let unit = || Unit::find(&host.root()).unwrap();
+    host.file(UNIT, "[Service]\nUser=ringway\nGroup=ringway\n");
+    host.file(
+        "etc/passwd",
+        "root:x:0:0::/root:/bin/sh\nringway:x:990:991::/:/bin/false\n",
+    );
+    host.file("etc/group", "ringway:x:991:\nssl-cert:x:992:www,ringway\n");
+    assert!(!unit().may_bind(443) && unit().may_bind(1024));
+    host.file("proc/sys/net/ipv4/ip_unprivileged_port_start", "443\n");
+    assert!(unit().may_bind(443) && !unit().may_bind(442));
+    let at = "192.0.2.7:80".parse().unwrap();
+    let as_unit = |state| for_unit(state, &host.root(), &unit(), (Protocol::Tcp, at));
+    assert_eq!(as_unit(ListenerState::Free), ListenerState::Forbidden);
+    let capability = "[Service]\nAmbientCapabilities = CAP_NET_BIND_SERVICE\n";
+    host.file(&format!("{UNIT}.d/ports.conf"), capability);
+    assert!(unit().may_bind(80));
+    assert_eq!(as_unit(ListenerState::Free), ListenerState::Free);
+    assert_eq!(as_unit(ListenerState::Forbidden), ListenerState::Free);
+
+    let key = host.0.join("private/key.pem");
+    host.file("private/key.pem", "");
+    let mode = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let denied = |path: &Path, is_certain| Access::Denied {
+        user: "ringway".to_owned(),
+        path: path.to_owned(),
+        is_certain,
+    };
+    mode(&key, 0o604);
+    assert_eq!(unit().access(&key), Access::Granted);
+    mode(&key, 0o600);
+    assert_eq!(unit().access(&key), denied(&key, true));
+    mode(&key, 0o640);
+    assert_eq!(unit().access(&key), denied(&key, false));
+    let folder = key.parent().unwrap();
+    mode(folder, 0o700);
+    assert_eq!(unit().access(&key), denied(folder, true));
+    mode(folder, 0o755);
+    // Its own group, or another one that it is in: that of the file.
+    let group = fs::metadata(&key).unwrap().gid();
+    host.file("etc/group", &format!("files:x:{group}:www,ringway\n"));
+    assert_eq!(unit().access(&key), Access::Granted);
+    host.file("etc/group", &format!("files:x:{group}:\n"));
+    assert_eq!(unit().access(&key), denied(&key, false));
+    host.file(
+        &format!("{UNIT}.d/more.conf"),
+        "SupplementaryGroups=files\n",
+    );
+    assert_eq!(unit().access(&key), Access::Granted);
+    // root may read everything.
+    host.file(UNIT, "[Service]\nExecStart=x\n");
+    mode(&key, 0o000);
+    assert_eq!(unit().access(&key), Access::Granted);
+    assert!(unit().may_bind(1));
 }
 
 /// A line of `/proc/net/tcp` or `udp` for this address, in words of this machine.
