@@ -61,10 +61,10 @@ interop('d10_lines_use_an_account', async (scope) => {
 });
 
 interop('d10_account_with_a_wrong_password', async (scope) => {
-  const keys = accountKeys('wrong');
+  const keys = accountKeys('not-his-own');
   const { carrier, ringway } = await carrierWorld(scope, { gateway: { keys, more: LINES } });
   await ringway.waitForLine(/not registered at the trunk/);
-  assert.doesNotMatch(ringway.output, /wrong/);
+  assert.doesNotMatch(ringway.output, /not-his-own/);
   const tries = [...carrier.output.matchAll(/carrier: REGISTER /g)];
   assert.equal(tries.length, 2, 'one without, one with credentials');
 });

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { authority } from './lib/authority.mjs';
 import { chromium, openPage } from './lib/browser.mjs';
 import { capture, header } from './lib/capture.mjs';
 import { DOMAIN, kamailio, USERS } from './lib/kamailio.mjs';
@@ -79,15 +80,42 @@ interop('ux_g2_the_line_of_sippys_container', async (scope) => {
   assert.ok(!ringway.output.includes(ACCOUNT.password), 'no password in the log');
 });
 
-interop('ux_g2_a_registrar_over_tcp', async (scope) => {
+/** Alice registers at a carrier that is spoken to like this, and the call comes back to her. */
+async function registersOver(scope, transport, proxy, { tls, ...variables } = {}) {
   const networks = threeNetworks();
   scope.defer(networks.remove);
-  const carrier = await kamailio(scope, networks.carrier, { transport: 'tcp' });
-  const variables = { OUTBOUND_PROXY: `sip:${ADDRESS.carrier};transport=tcp` };
-  await byEnvironment(scope, networks.edge, variables, 8443);
-  const alice = await sipClient(scope, networks.browser, 'alice', USERS.alice);
-  assert.match((await alice.register()).response, /^SIP\/2\.0 200/);
-  assert.match(carrier.output, /carrier: REGISTER \S+ from \S+ over tcp/i);
+  const carrier = await kamailio(scope, networks.carrier, { transport, tls });
+  await byEnvironment(scope, networks.edge, { OUTBOUND_PROXY: proxy, ...variables }, 8443);
+  const [alice, bob] = [
+    await sipClient(scope, networks.browser, 'alice', USERS.alice),
+    await sipClient(scope, networks.browser, 'bob', USERS.bob),
+  ];
+  for (const user of [alice, bob]) {
+    assert.match((await user.register()).response, /^SIP\/2\.0 200/);
+  }
+  const over = new RegExp(`carrier: REGISTER \\S+ from \\S+ over ${transport}`, 'i');
+  assert.match(carrier.output, over);
+  // The carrier sends requests over the connection that ringway has opened.
+  const sent = bob.request('MESSAGE', `sip:alice@${DOMAIN}`, ['Content-Type: text/plain'], 'hello');
+  const message = await alice.take('MESSAGE');
+  assert.ok(message.endsWith('hello'), message);
+  alice.answer(message, '200 OK');
+  assert.match((await sent).response, /^SIP\/2\.0 200/);
+}
+
+interop('ux_g2_a_registrar_over_tcp', (scope) =>
+  registersOver(scope, 'tcp', `sip:${ADDRESS.carrier};transport=tcp`),
+);
+
+interop('ux_g2_a_registrar_over_tls', (scope) => {
+  const root = authority(scope, 'authority');
+  const signed = root.sign(`IP:${ADDRESS.carrier}`);
+  const tls = { ...signed, authorities: root.certificate, anyClient: true };
+  // What the system believes, as OpenSSL is told it, too.
+  return registersOver(scope, 'tls', `tls://${ADDRESS.carrier}`, {
+    tls,
+    SSL_CERT_FILE: root.certificate,
+  });
 });
 
 interop('ux_g2_check_config_shows_what_the_environment_says', async () => {

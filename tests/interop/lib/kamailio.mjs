@@ -68,14 +68,14 @@ event_route[dispatcher:dst-down] { xlog("L_NOTICE", "carrier: the gateway is dow
 /** Ports that the carrier listens on, by transport; on that of UDP whatever the transport. */
 export const PORTS = { udp: 5060, tcp: 5060, tls: 5061 };
 
-// Both ends show a certificate, and both look at the other's.
-const tlsProfile = (name, { certificate, privateKey, authorities }) => `[${name}:default]
+// Both ends show a certificate, and both look at the other's; with `anyClient` the carrier does not.
+const tlsProfile = (name, { certificate, privateKey, authorities, anyClient }) => `[${name}:default]
 method = TLSv1.2+
 certificate = ${certificate}
 private_key = ${privateKey}
 ca_list = ${authorities}
-verify_certificate = yes
-require_certificate = yes
+verify_certificate = ${anyClient ? 'no' : 'yes'}
+require_certificate = ${anyClient ? 'no' : 'yes'}
 `;
 
 function configuration({ address, challengeInvites, noAnswerMs, path, transport, tlsFile, ...more }) {
@@ -208,7 +208,8 @@ onreply_route {
  * @param {{address?: string, challengeInvites?: boolean, noAnswerMs?: number, path?: boolean,
  *   transport?: 'udp' | 'tcp' | 'tls', log?: string, probes?: boolean,
  *   challenge?: 'md5' | 'without_qop' | 'sha256_and_md5',
- *   tls?: {certificate: string, privateKey: string, authorities: string}}} options `noAnswerMs` is
+ *   tls?: {certificate: string, privateKey: string, authorities: string, anyClient?: boolean}}} options
+ *   `noAnswerMs` is
  *   how long a call may ring before the carrier answers 408; with `path`, its registrar knows Path
  *   and it challenges with SHA-256 first unless `challenge` says otherwise; `transport` is what it
  *   listens for beside UDP; with `probes` it sends OPTIONS to ringway every second.
