@@ -4,7 +4,7 @@ ARGS ?=
 CALLS ?= 200
 ROUNDS ?= 3
 
-.PHONY: help run build test bench fmt fuzz-dtls
+.PHONY: help run build deb test bench fmt fuzz-dtls
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,6 +14,10 @@ run: tools ## start ringway; without ARGS="--config FILE" it is the demo on http
 
 build: tools ## build the release binary, target/release/ringway
 	cargo build --release --locked -p control --bin ringway
+
+deb: tools ## build the Debian package, target/debian/*.deb
+	@tests/install.sh package
+	PATH="$$PATH:$(CURDIR)/target/tools/bin" control/debian/build.sh
 
 test: ## run every test; installs what the machine lacks
 	tests/run.sh

@@ -2,6 +2,7 @@
 # Brings what a bare Debian 12 with Rust lacks. Nothing is touched that is already there.
 #   tests/install.sh build   what `make run` needs: a C compiler, Node.js and npm
 #   tests/install.sh bench   that, and what `make bench` compares with
+#   tests/install.sh package what `make run` and `make deb` need
 #   tests/install.sh test    what `make run` needs, and the browsers, SIP stacks and network tools of `make test`
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -26,6 +27,9 @@ if [ "${1:-test}" = test ]; then
     lacks openssl openssl
     lacks dnsmasq dnsmasq-base
     lacks pebble pebble
+    lacks debootstrap debootstrap
+    lacks lintian lintian
+    lacks systemd-analyze systemd
     # A module of Kamailio, somewhere under the machine's own library directory.
     ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 ||
         packages="$packages kamailio-tls-modules"
@@ -71,6 +75,12 @@ if [ -n "$packages" ]; then
         fi
         ;;
     esac
+fi
+
+if [ "${1:-test}" != build ] && [ "${1:-test}" != bench ] && ! command -v cargo-deb >/dev/null 2>&1; then
+    root=$(cd "$(dirname "$0")/.." && pwd)
+    [ -x "$root/target/tools/bin/cargo-deb" ] ||
+        cargo install --locked --root "$root/target/tools" cargo-deb@3.8.0
 fi
 
 major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')

@@ -7,7 +7,7 @@ set -u -o pipefail
 PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "$0")/.."
 
-STAGES="fmt clippy doc unit build interop bench"
+STAGES="fmt clippy doc unit build package interop bench"
 passed=0
 failed=0
 summary=()
@@ -73,6 +73,21 @@ unit() {
 build() {
     check build cargo build --locked -p control --bin ringway \
         -p bench --bin ringway-bench --features bench/libsrtp
+}
+
+# The Debian package, with the binary of the tests: installed in a bare Debian, called, and removed.
+package() {
+    begin package
+    local root=() log good bad
+    [ "$(id -u)" -eq 0 ] || root=(sudo -E env "PATH=$PATH")
+    log=$(mktemp)
+    PATH=$PATH:$PWD/target/tools/bin PROFILE=dev control/debian/build.sh &&
+        "${root[@]}" tests/deploy/package.sh target/debian/ringway_*.deb 2>&1 | tee "$log"
+    good=$(sed -n 's/^\([0-9][0-9]*\) passed, .*/\1/p' "$log" | sum)
+    bad=$(sed -n 's/.* passed, \([0-9][0-9]*\) failed$/\1/p' "$log" | sum)
+    if [ "$good" -eq 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    rm -f "$log"
+    note package "$good" "$bad"
 }
 
 interop() {

@@ -91,6 +91,8 @@ pub const NOTIFIES_AFTER_CALL_MAX: u8 = 16;
 pub const AFTERLIVES_MAX: usize = 1024;
 /// Time that workers have to report a call's totals at its end.
 pub const FLOWS_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Time between two looks whether the service manager is to be told another status.
+pub const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// Time that each step of a self-test may take.
 pub const SELFTEST_STEP_WITHIN: Duration = Duration::from_secs(5);
 /// Time between two ICE checks of a self-test.

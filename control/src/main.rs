@@ -5,7 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use control::config::Config;
 use control::host::{Purpose, Verdict};
 use control::{explain, host, shell};
@@ -45,6 +46,12 @@ enum Command {
         /// Number of the line that calls; the first one of the configuration unless given
         #[arg(long, value_name = "NUMBER")]
         line: Option<String>,
+    },
+    /// Writes the manual page and the completions of shells, for packages
+    #[command(hide = true)]
+    Generate {
+        /// Folder that they are written to
+        folder: PathBuf,
     },
     /// Looks at this host
     Host {
@@ -102,6 +109,9 @@ fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         (Some(Command::Selftest { line }), file) => selftest(file.as_deref(), line.as_deref()),
+        (Some(Command::Generate { folder }), _) => {
+            generate(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+        }
         (Some(Command::Host { command }), file) => {
             let HostCommand::Check { json } = command;
             match check_host(file.as_deref(), json) {
@@ -175,6 +185,17 @@ fn check_host(file: Option<&Path>, json: bool) -> Result<ExitCode, String> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Writes `ringway.1` and what three shells complete arguments with.
+fn generate(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut command = Arguments::command();
+    clap_mangen::generate_to(command.clone(), folder)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut command, "ringway", folder)?;
+    }
+    Ok(())
 }
 
 /// Calls the echo of the daemon that runs with this configuration.

@@ -30,6 +30,7 @@ mod handshakes;
 mod host;
 mod http;
 mod log;
+mod notify;
 mod origins;
 mod page;
 mod run;

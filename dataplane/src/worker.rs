@@ -76,6 +76,7 @@ impl Worker {
         let mut wait = Some(Duration::ZERO);
         loop {
             self.io.turn(wait)?;
+            self.end.count_turn();
             #[cfg(debug_assertions)]
             self.end.check_panic();
             self.end.awake();

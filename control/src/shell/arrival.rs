@@ -65,6 +65,8 @@ pub(super) enum Arrival {
     Part { part: Part, is_there: bool },
     /// A media worker ended though nobody asked it to.
     WorkerEnded { worker: usize },
+    /// The watchdog wants to see a turn.
+    Beat,
     /// The process was asked to stop.
     Stop,
 }

@@ -17,6 +17,8 @@ pub trait Brain: Send {
     fn poll_output(&mut self) -> Option<Output>;
     /// When `handle_timeout` is due.
     fn poll_timeout(&self) -> Option<Instant>;
+    /// Calls at this moment.
+    fn calls(&self) -> usize;
     /// True once `Input::Stop` was handled to its end.
     fn is_stopped(&self) -> bool;
 }
@@ -36,6 +38,10 @@ impl Brain for Engine {
 
     fn poll_timeout(&self) -> Option<Instant> {
         Self::poll_timeout(self)
+    }
+
+    fn calls(&self) -> usize {
+        Self::calls(self)
     }
 
     fn is_stopped(&self) -> bool {

@@ -12,6 +12,7 @@ use super::arrival::Arrival;
 use super::dns::Dns;
 use super::handshakes::HandshakeLink;
 use super::http::Web;
+use super::notify::Pulse;
 use super::streams::Streams;
 use super::websocket::OutgoingQueue;
 use super::workers::WorkerLink;
@@ -42,6 +43,8 @@ pub(super) struct Driver<B> {
     failed: bool,
     /// The brain has been told that it is late.
     is_late: bool,
+    /// What others see of this task.
+    pulse: Arc<Pulse>,
 }
 
 impl<B: Brain> Driver<B> {
@@ -65,7 +68,14 @@ impl<B: Brain> Driver<B> {
             stop_at: None,
             failed: false,
             is_late: false,
+            pulse: Arc::default(),
         }
+    }
+
+    /// Showing its turns.
+    pub(super) fn with_pulse(mut self, pulse: Arc<Pulse>) -> Self {
+        self.pulse = pulse;
+        self
     }
 
     /// With TCP and TLS towards carriers.
@@ -86,6 +96,7 @@ impl<B: Brain> Driver<B> {
         self.carry_out(clock::now());
         self.wake();
         loop {
+            self.pulse.beat(self.brain.calls(), self.connections.len());
             let now = clock::now();
             if self.brain.poll_timeout().is_some_and(|at| at <= now) {
                 self.brain.handle_timeout(now);
@@ -189,6 +200,8 @@ impl<B: Brain> Driver<B> {
                 self.failed = true;
                 return self.stop(now);
             }
+            // The turn itself is the answer.
+            Arrival::Beat => return,
             Arrival::Stop => return self.stop(now),
         };
         self.brain.handle_input(now, input);

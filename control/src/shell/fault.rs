@@ -1,6 +1,7 @@
 //! Panics on demand, in debug builds only: how tests kill each part of the process.
 //!
-//! `RINGWAY_PANIC` names parts, separated by commas; each SIGUSR2 makes the next of them panic.
+//! `RINGWAY_PANIC` names parts, separated by commas; each SIGUSR2 makes the next of them panic, or
+//! hang (`worker-stalls`).
 
 use crate::health::Part;
 
@@ -87,6 +88,11 @@ mod armed {
                         .first()
                         .into_iter()
                         .for_each(WorkerHandle::ask_panic);
+                } else if name == "worker-stalls" {
+                    workers
+                        .first()
+                        .into_iter()
+                        .for_each(WorkerHandle::ask_stall);
                 } else {
                     *turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
                 }

@@ -18,6 +18,7 @@ use super::arrival::Arrival;
 use super::dns::Dns;
 use super::drive::Driver;
 use super::http::{self, Web};
+use super::notify::{self, Pulse};
 use super::streams::{self, Doors, Streams};
 use super::supervise::Supervisor;
 use super::tls::TlsError;
@@ -203,11 +204,17 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
         now: clock::now(),
         unix_s: clock::unix_seconds(),
     });
+    let beats = sender.clone();
     let web = Arc::new(Web::new(&config, tokens, sender, Arc::clone(&supervisor)));
     let listeners = listen(&config, &web, &supervisor).await?;
     greet(&config, &listeners, &workers);
+    let pulse = Arc::new(Pulse::default());
+    notify::ready();
+    notify::tell_status(Arc::clone(&pulse), supervisor, beats.clone());
+    notify::feed_watchdog(Arc::clone(&pulse), workers.clone(), beats);
     let links = workers.into_iter().map(WorkerLink::new).collect();
     let mut driver = Driver::new(engine, web, socket, links, Some(handshakes));
+    driver = driver.with_pulse(Arc::clone(&pulse));
     if let Some((streams, dns)) = trunk_side {
         driver = driver.with_streams(streams).with_dns(dns);
     }

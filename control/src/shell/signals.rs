@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::arrival::Arrival;
+use super::notify;
 use crate::limits::PROCESS_STOPS_WITHIN;
 
 /// Waits for the first signal that asks the process to stop, then tells the brain. From then on
@@ -20,6 +21,7 @@ pub(super) fn watch(arrivals: mpsc::Sender<Arrival>) -> io::Result<()> {
             _ = interrupt.recv() => "SIGINT",
         };
         info!(signal = name, "stopping: calls are ended");
+        notify::stopping();
         guard_the_end(0);
         if arrivals.send(Arrival::Stop).await.is_err() {
             error!("the brain has gone already");

@@ -23,8 +23,8 @@ use tracing::{error, info, warn};
 
 use super::acme::Store;
 use super::acme::challenge::Challenges;
-use super::clock;
 use super::tls::{self, TlsError, certified, provider};
+use super::{clock, notify};
 use crate::config::{Certificate, WebConfig};
 use crate::limits::{
     CERTIFICATE_CHECK_INTERVAL, SELF_SIGNED_RENEWED_BEFORE, SELF_SIGNED_VALID_FOR,
@@ -340,6 +340,7 @@ pub(super) async fn keep_fresh(tls: Option<Arc<WebTls>>, mut hangups: Signal) {
             continue;
         };
         if asked {
+            notify::reloading();
             tls.reload_asked.notify_waiters();
         }
         let read = tokio::task::spawn_blocking(move || {
@@ -354,6 +355,9 @@ pub(super) async fn keep_fresh(tls: Option<Arc<WebTls>>, mut hangups: Signal) {
             Ok(Ok(false)) => {}
             Ok(Err(error)) => warn!(%error, "the TLS certificates stay as they were"),
             Err(error) => error!(%error, "cannot read the TLS certificates"),
+        }
+        if asked {
+            notify::ready();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -42,8 +42,12 @@ struct Shared {
     running: AtomicBool,
     /// `Command::Stop` was sent, or found no room.
     stop_asked: AtomicBool,
+    /// Turns of the worker, and its looks while it waits to begin anew.
+    turns: AtomicU64,
     #[cfg(debug_assertions)]
     panic_asked: AtomicBool,
+    #[cfg(debug_assertions)]
+    stall_asked: AtomicBool,
     worker_wake: Arc<EventFd>,
     events_ready: Arc<EventFd>,
     datagrams_ready: Arc<EventFd>,
@@ -163,6 +167,19 @@ impl WorkerHandle {
         self.shared.running.load(Ordering::SeqCst)
     }
 
+    /// Turns that the worker has made. It makes one after [`wake`](Self::wake), unless it hangs.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::Relaxed)
+    }
+
+    /// Makes the worker hang in its next turn, for good: how tests see what the watchdog does.
+    #[cfg(debug_assertions)]
+    pub fn ask_stall(&self) {
+        self.shared.stall_asked.store(true, Ordering::SeqCst);
+        self.shared.worker_wake.notify();
+    }
+
     /// Makes the worker panic in its next turn: how tests see what becomes of its calls.
     #[cfg(debug_assertions)]
     pub fn ask_panic(&self) {
@@ -208,8 +225,11 @@ impl WorkerEnd {
                 sleeping: AtomicBool::new(false),
                 running: AtomicBool::new(true),
                 stop_asked: AtomicBool::new(false),
+                turns: AtomicU64::new(0),
                 #[cfg(debug_assertions)]
                 panic_asked: AtomicBool::new(false),
+                #[cfg(debug_assertions)]
+                stall_asked: AtomicBool::new(false),
                 worker_wake: Arc::new(EventFd::new()?),
                 events_ready: Arc::new(EventFd::new()?),
                 datagrams_ready: Arc::new(EventFd::new()?),
@@ -244,9 +264,20 @@ impl WorkerEnd {
         self.shared.stop_asked.load(Ordering::SeqCst)
     }
 
-    /// Panics if a test has asked for it.
+    /// The worker has made a turn. It is the only writer.
+    pub(crate) fn count_turn(&self) {
+        let turns = self.shared.turns.load(Ordering::Relaxed);
+        self.shared
+            .turns
+            .store(turns.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Panics, or hangs, if a test has asked for it.
     #[cfg(debug_assertions)]
     pub(crate) fn check_panic(&self) {
+        while self.shared.stall_asked.load(Ordering::SeqCst) {
+            crate::io::wake::wait_any(&[], Duration::from_millis(100));
+        }
         let is_asked = self.shared.panic_asked.swap(false, Ordering::SeqCst);
         assert!(!is_asked, "a panic in worker was asked for");
     }

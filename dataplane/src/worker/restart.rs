@@ -100,6 +100,7 @@ fn sleep(end: &WorkerEnd, pause: Duration) -> bool {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
     let until = clock() + pause;
     loop {
+        end.count_turn();
         if end.stop_asked() {
             return false;
         }

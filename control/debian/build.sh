@@ -1,0 +1,27 @@
+#!/bin/sh
+# Builds the Debian package: target/debian/ringway_VERSION_ARCH.deb. Two builds of one commit give the
+# same bytes, wherever they are made: paths are cut off, and times are the commit's. PROFILE=dev
+# packs the binary of the tests.
+set -eu
+cd "$(dirname "$0")/../.."
+root=$PWD
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
+export SOURCE_DATE_EPOCH
+if [ "${PROFILE:-release}" = dev ]; then
+    built=target/debug
+else
+    built=target/release
+    for map in "$root=/build" "$cargo_home=/cargo"; do
+        RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$map"
+        CFLAGS="${CFLAGS:-} -ffile-prefix-map=$map"
+    done
+    export RUSTFLAGS CFLAGS
+fi
+
+cargo build --profile "${PROFILE:-release}" --locked -p control --bin ringway
+rm -rf "$built/package"
+"$built/ringway" generate "$built/package"
+gzip -n9 "$built"/package/*.1
+rm -f target/debian/ringway_*.deb
+cargo deb --profile "${PROFILE:-release}" --no-build --strip --locked -p control
