@@ -9,7 +9,7 @@ import { DOMAIN, kamailio, USERS } from './lib/kamailio.mjs';
 import { ADDRESS, threeNetworks } from './lib/namespaces.mjs';
 import { WebPhone } from './lib/phone.mjs';
 import { run } from './lib/process.mjs';
-import { byEnvironment, checkConfig } from './lib/ringway.mjs';
+import { byEnvironment, checkConfig, DEMO_PHONE } from './lib/ringway.mjs';
 import { eventually, interop } from './lib/scope.mjs';
 import { sipClient } from './lib/sip_client.mjs';
 import { sipp } from './lib/sipp.mjs';
@@ -78,6 +78,27 @@ interop('ux_g2_the_line_of_sippys_container', async (scope) => {
   assert.doesNotMatch(carrier.output, /INVITE/);
   assert.match(ringway.output, /DEBUG/, 'RTPP_LOG_LEVEL');
   assert.ok(!ringway.output.includes(ACCOUNT.password), 'no password in the log');
+});
+
+interop('ux_g2_a_route_alone_lets_the_demo_call_out', async (scope) => {
+  const networks = threeNetworks();
+  scope.defer(networks.remove);
+  run('ip', '-n', networks.edge, 'route', 'add', 'default', 'via', ADDRESS.carrier);
+  const sbc = await sipp(scope, networks.carrier, 'challenges_and_answers', { port: SBC_PORT });
+  const wire = await capture(scope, networks.carrier, 'to-edge');
+  const { OUTBOUND_ROUTE } = VARIABLES;
+  const ringway = await byEnvironment(scope, networks.edge, { OUTBOUND_ROUTE }, 8080);
+  const page = await openPage(scope, await chromium(scope, networks.edge), DEMO_PHONE);
+  const phone = new WebPhone(page);
+  await phone.logInAsDemoLine('1001');
+  await phone.dial('5551234');
+  await phone.waitForCall('in-call');
+  await eventually('media of the browser at the SBC', () => wire.rtp(0).length > 50);
+  await phone.hangUp();
+  await sbc.finished();
+  assert.ok(isProven(wire.sip('INVITE').at(-1)));
+  assert.equal(wire.sip('REGISTER').length, 0);
+  assert.match(ringway.output, /its lines call out by OUTBOUND_ROUTE/);
 });
 
 /** Alice registers at a carrier that is spoken to like this, and the call comes back to her. */

@@ -188,3 +188,52 @@ fn ux_g2_without_a_registrar_lines_call_and_nobody_registers() {
     let onward = dial(&mut world, line, &invite);
     assert_eq!(onward.request_uri(), Some("sip:5551234@carrier.test"));
 }
+
+#[test]
+fn ux_g2_a_route_with_srv_records_is_looked_up_and_fails_over() {
+    let at = |last: u8| Peer::Udp(([198, 51, 100, last], 5060).into());
+    let text = config(ACCOUNT).replace(&format!("\"{ROUTE}\""), "\"calls.test\"");
+    let mut world = World::with_config(&text);
+    let servers = [
+        (10, 0, 5060, "one.calls.test"),
+        (20, 0, 5060, "two.calls.test"),
+    ];
+    world.dns.service("_sip._udp.calls.test", &servers);
+    world.dns.host("one.calls.test", &["198.51.100.41"]);
+    world.dns.host("two.calls.test", &["198.51.100.42"]);
+    world.advance(Duration::ZERO);
+    let browser = register_at_carrier(&mut world, "alice");
+    let invite = browser_invite("alice", "carrier.test", "5551234", BROWSER_OFFER);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    let first = world.expect_request(at(41), &Method::Invite);
+    world.receive(at(41), &answer_to(&first, 503, "no", None));
+    let second = world.expect_request(at(42), &Method::Invite);
+    world.receive(at(42), &challenge(&second));
+    world.expect_request(at(42), &Method::Ack);
+    let proven = world.expect_request(at(42), &Method::Invite);
+    assert_eq!(credentials(&proven).unwrap().username, "joe");
+    world.expect_silence(trunk());
+}
+
+#[test]
+fn ux_g2_a_route_that_cannot_be_found_leaves_the_registrar_alone() {
+    let text = config("").replace(&format!("\"{ROUTE}\""), "\"calls.test\"");
+    let mut world = World::with_config(&text);
+    world.dns.is_down = true;
+    world.advance(Duration::ZERO);
+    let browser = register_at_carrier(&mut world, "alice");
+    let invite = browser_invite("alice", "carrier.test", "5551234", BROWSER_OFFER);
+    world.receive(browser, &invite);
+    world.expect_status(browser, 100);
+    world.expect_status(browser, 503);
+    world.expect_silence(trunk());
+}
+
+#[test]
+fn ux_g2_both_places_are_asked_whether_they_live() {
+    let mut world = World::with_config(&config("probe_s = 20\n"));
+    world.advance(Duration::ZERO);
+    world.expect_request(trunk(), &Method::Options);
+    world.expect_request(route(), &Method::Options);
+}
