@@ -169,8 +169,10 @@ pub enum Protocol {
 /// A socket that the daemon listens on.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// The key of the configuration.
+    /// The key of the configuration that has its port.
     pub key: &'static str,
+    /// The key that has its address.
+    pub address_key: &'static str,
     /// Its protocol.
     pub protocol: Protocol,
     /// Its address.

@@ -161,6 +161,7 @@ fn media_ports(config: &Config) -> Ranges {
 pub fn listener(listener: &Listener, purpose: Purpose) -> Finding {
     let Listener {
         key,
+        address_key,
         protocol,
         address,
         state,
@@ -203,8 +204,9 @@ pub fn listener(listener: &Listener, purpose: Purpose) -> Finding {
             finding(format!("{at} is taken by {whose}")).stopping(format!("{end}, or {other}"))
         }
         ListenerState::NoSuchAddress => {
-            finding(format!("{at}: {} is no address of this host", address.ip()))
-                .stopping(format!("name an address that `ip address` lists in {key}"))
+            finding(format!("{at}: {} is no address of this host", address.ip())).stopping(format!(
+                "name an address that `ip address` lists in {address_key}"
+            ))
         }
         ListenerState::Forbidden => {
             finding(format!("{at}: ports below 1024 are for the privileged")).stopping(format!(

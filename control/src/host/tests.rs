@@ -586,6 +586,7 @@ fn ports_that_the_kernel_gives_away_are_to_be_reserved_beside_those_that_are() {
 fn socket(state: ListenerState) -> Listener {
     Listener {
         key: "`listen` of [web]",
+        address_key: "`listen` of [web]",
         protocol: Protocol::Tcp,
         address: "192.0.2.7:443".parse().unwrap(),
         state,

@@ -58,7 +58,7 @@ fn facts(root: &Path, config: &Config, purpose: Purpose) -> Facts {
         queues: queues().ok(),
         interfaces: sysfs::interfaces(&root),
         ports: ports(&root, config, purpose, unit.as_ref()),
-        clock_in_step: clock_in_step(purpose),
+        clock_in_step: clock_in_step(&root, purpose, wall_clock::is_in_step),
         certificates: certificates::all(config),
         files: access::files(config, unit.as_ref()),
     }
@@ -66,12 +66,20 @@ fn facts(root: &Path, config: &Config, purpose: Purpose) -> Facts {
 
 /// A daemon that starts with its host comes before the clock is in step; and the filter of a unit may
 /// end who asks the kernel (`@clock` of systemd).
-fn clock_in_step(purpose: Purpose) -> Result<bool, String> {
-    match purpose {
-        Purpose::Start => Err("a daemon may start before the clock is set".to_owned()),
-        Purpose::Check => wall_clock::is_in_step()
-            .map_err(|error| format!("the kernel does not tell this process: {error}")),
+fn clock_in_step(
+    root: &Root,
+    purpose: Purpose,
+    ask: fn() -> io::Result<bool>,
+) -> Result<bool, String> {
+    if purpose == Purpose::Start {
+        return Err("a daemon may start before the clock is set".to_owned());
     }
+    ask().or_else(|error| {
+        // Containers may not ask; systemd-timesyncd leaves a file.
+        let is_marked = root.path("run/systemd/timesync/synchronized").exists();
+        let why = format!("the kernel does not tell this process: {error}");
+        is_marked.then_some(true).ok_or(why)
+    })
 }
 
 fn no_io_uring(error: StartError) -> NoIoUring {
@@ -106,17 +114,7 @@ fn ports(root: &Root, config: &Config, purpose: Purpose, unit: Option<&Unit>) ->
         Purpose::Start => (Vec::new(), Vec::new()),
         Purpose::Check => (
             sockets::taken_rtp(root, config),
-            listening(config)
-                .into_iter()
-                .map(|(key, protocol, address)| {
-                    let bound = sockets::try_bind(protocol, address);
-                    let mut socket = listener(root, key, protocol, address, bound);
-                    if let Some(unit) = unit {
-                        socket.state = for_unit(socket.state, root, unit, (protocol, address));
-                    }
-                    socket
-                })
-                .collect(),
+            listeners(root, config, unit),
         ),
     };
     Ports {
@@ -127,6 +125,23 @@ fn ports(root: &Root, config: &Config, purpose: Purpose, unit: Option<&Unit>) ->
     }
 }
 
+fn listeners(root: &Root, config: &Config, unit: Option<&Unit>) -> Vec<Listener> {
+    let listeners = listening(config)
+        .into_iter()
+        .map(|(keys, protocol, address)| {
+            let bound = sockets::try_bind(protocol, address);
+            let mut socket = listener(root, keys, protocol, address, bound);
+            if let Some(unit) = unit {
+                socket.state = for_unit(socket.state, root, unit, (protocol, address));
+            }
+            socket
+        });
+    // Port 0 is any free one: only its address may be wrong.
+    let is_told =
+        |socket: &Listener| socket.address.port() != 0 || socket.state != ListenerState::Free;
+    listeners.filter(is_told).collect()
+}
+
 /// What becomes of binding if the unit does it: this process may have more rights, or fewer.
 fn for_unit(
     state: ListenerState,
@@ -134,7 +149,7 @@ fn for_unit(
     unit: &Unit,
     (protocol, address): (Protocol, SocketAddr),
 ) -> ListenerState {
-    let may_bind = unit.may_bind(address.port());
+    let may_bind = address.port() == 0 || unit.may_bind(address.port());
     if state == ListenerState::Free && !may_bind {
         return ListenerState::Forbidden;
     }
@@ -146,19 +161,25 @@ fn for_unit(
     holder.map_or(ListenerState::Free, taken)
 }
 
-/// The sockets that are bound for as long as the daemon runs. Port 0 is any free one.
-fn listening(config: &Config) -> Vec<(&'static str, Protocol, SocketAddr)> {
+/// The keys of the configuration with the port of a socket and with its address.
+type Keys = (&'static str, &'static str);
+
+const WEB: Keys = ("`listen` of [web]", "`listen` of [web]");
+const SIP: Keys = ("`listen` of [sip]", "`listen` of [sip]");
+const SIP_TCP: Keys = ("`listen_tcp` of [sip]", "`listen_tcp` of [sip]");
+const SIP_TLS: Keys = ("`listen_tls` of [sip]", "`listen_tls` of [sip]");
+const BROWSER: Keys = ("`browser_port` of [media]", "`browser_bind` of [media]");
+const TRUNK: Keys = ("`rtp_port_min` of [media]", "`trunk_bind` of [media]");
+
+/// The sockets that are bound for as long as the daemon runs, and one like those of calls.
+fn listening(config: &Config) -> Vec<(Keys, Protocol, SocketAddr)> {
     let web = config.web.listen.iter();
-    let web = web.map(|listener| ("`listen` of [web]", Protocol::Tcp, listener.address));
+    let web = web.map(|listener| (WEB, Protocol::Tcp, listener.address));
     let mut all: Vec<_> = web.collect();
     if let Some(sip) = &config.sip {
-        all.push(("`listen` of [sip]", Protocol::Udp, sip.listen));
-        let tcp = sip
-            .listen_tcp
-            .map(|at| ("`listen_tcp` of [sip]", Protocol::Tcp, at));
-        let tls = sip
-            .listen_tls
-            .map(|at| ("`listen_tls` of [sip]", Protocol::Tcp, at));
+        all.push((SIP, Protocol::Udp, sip.listen));
+        let tcp = sip.listen_tcp.map(|at| (SIP_TCP, Protocol::Tcp, at));
+        let tls = sip.listen_tls.map(|at| (SIP_TLS, Protocol::Tcp, at));
         all.extend(tcp.into_iter().chain(tls));
     }
     let media = &config.media;
@@ -166,27 +187,30 @@ fn listening(config: &Config) -> Vec<(&'static str, Protocol, SocketAddr)> {
         let port = media.browser_port.saturating_add(index);
         let port = if media.browser_port == 0 { 0 } else { port };
         let address = (media.browser_bind, port).into();
-        all.push(("`browser_port` of [media]", Protocol::Udp, address));
+        all.push((BROWSER, Protocol::Udp, address));
     }
-    all.retain(|(_, _, address)| address.port() != 0);
+    all.push((TRUNK, Protocol::Udp, (media.trunk_bind, 0).into()));
     all
 }
 
-/// Why the daemon cannot bind a socket, in the words of the check.
+/// Why the daemon cannot bind a socket of the configuration, in the words of the check.
 pub(super) fn bind_failed(
-    key: &'static str,
+    config: &Config,
     protocol: Protocol,
     address: SocketAddr,
     error: io::Error,
 ) -> Finding {
     let root = Root::new(Path::new("/"));
-    let listener = listener(&root, key, protocol, address, Err(error));
+    let mut all = listening(config).into_iter();
+    let is_it = |(_, of, at): &(Keys, Protocol, SocketAddr)| *of == protocol && *at == address;
+    let keys = all.find(is_it).map_or(BROWSER, |(keys, ..)| keys);
+    let listener = listener(&root, keys, protocol, address, Err(error));
     crate::host::listener(&listener, Purpose::Start)
 }
 
 fn listener(
     root: &Root,
-    key: &'static str,
+    (key, address_key): Keys,
     protocol: Protocol,
     address: SocketAddr,
     bound: io::Result<()>,
@@ -204,6 +228,7 @@ fn listener(
     };
     Listener {
         key,
+        address_key,
         protocol,
         address,
         state,

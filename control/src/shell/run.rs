@@ -98,7 +98,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         warn!("{warning}");
     }
     look_at_host(&config)?;
-    let dataplane = dataplane::start(dataplane_config(&config)).map_err(not_started)?;
+    let dataplane =
+        dataplane::start(dataplane_config(&config)).map_err(|error| not_started(&config, error))?;
     for (index, worker) in dataplane.workers.iter().enumerate() {
         let (backend, browser) = (worker.backend(), worker.browser_address());
         debug!(index, %backend, %browser, "media worker runs");
@@ -147,20 +148,20 @@ fn look_at_host(config: &Config) -> Result<(), RunError> {
 }
 
 /// Why the media workers could not start.
-fn not_started(error: dataplane::StartError) -> RunError {
+fn not_started(config: &Config, error: dataplane::StartError) -> RunError {
     if let dataplane::StartError::Address { address, source } = error {
-        return not_bound("`browser_port` of [media]", Protocol::Udp, address)(source);
+        return not_bound(config, Protocol::Udp, address)(source);
     }
     RunError::Dataplane(error)
 }
 
-/// Why a socket could not be bound: with the program that has its port.
+/// Why a socket of the configuration could not be bound: with the program that has its port.
 fn not_bound(
-    key: &'static str,
+    config: &Config,
     protocol: Protocol,
     address: SocketAddr,
 ) -> impl Fn(io::Error) -> RunError {
-    move |source| RunError::Host(vec![host::bind_failed(key, protocol, address, source)])
+    move |source| RunError::Host(vec![host::bind_failed(config, protocol, address, source)])
 }
 
 async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
@@ -173,7 +174,7 @@ async fn serve(config: Config, dataplane: &Dataplane) -> Result<(), RunError> {
     fault::watch(dataplane.workers.clone());
     let supervisor = Arc::new(Supervisor::new(sender.clone()));
 
-    let socket = receive_sip(config.sip.as_ref(), &sender, &supervisor)?;
+    let socket = receive_sip(&config, &sender, &supervisor)?;
     let trunk_side = match &config.sip {
         None => None,
         Some(sip) => Some(listen_to_trunks(&config, sip, &sender, &supervisor)?),
@@ -240,12 +241,14 @@ fn end_of(ended: Result<bool, tokio::task::JoinError>) -> Result<(), RunError> {
 
 /// Binds the SIP socket, if there is one, and reads it.
 fn receive_sip(
-    sip: Option<&SipConfig>,
+    config: &Config,
     sender: &mpsc::Sender<Arrival>,
     supervisor: &Arc<Supervisor>,
 ) -> Result<Option<Arc<UdpSocket>>, RunError> {
-    let Some(sip) = sip else { return Ok(None) };
-    let failed = not_bound("`listen` of [sip]", Protocol::Udp, sip.listen);
+    let Some(sip) = &config.sip else {
+        return Ok(None);
+    };
+    let failed = not_bound(config, Protocol::Udp, sip.listen);
     let socket = Arc::new(udp::bind(sip.listen).map_err(failed)?);
     let (receiving, arrivals) = (Arc::clone(&socket), sender.clone());
     supervisor.keep(Part::SipSocket, move || {
@@ -287,12 +290,9 @@ fn listen_to_trunks(
     let doors = Doors::new();
     let acceptor = trunk_tls::acceptor(sip).map_err(RunError::Tls)?;
     let connectors = trunk_tls::connectors(config).map_err(RunError::Tls)?;
-    for (key, address, tls) in [
-        ("`listen_tcp` of [sip]", sip.listen_tcp, None),
-        ("`listen_tls` of [sip]", sip.listen_tls, acceptor),
-    ] {
+    for (address, tls) in [(sip.listen_tcp, None), (sip.listen_tls, acceptor)] {
         let Some(address) = address else { continue };
-        let failed = not_bound(key, Protocol::Tcp, address);
+        let failed = not_bound(config, Protocol::Tcp, address);
         let listener = Arc::new(streams::bind(address).map_err(failed)?);
         let (doors, arrivals) = (doors.clone(), arrivals.clone());
         supervisor.keep(Part::SipListener, move || {
@@ -370,7 +370,7 @@ async fn listen(
     });
     let mut bound = Vec::new();
     for listener in &config.web.listen {
-        let failed = not_bound("`listen` of [web]", Protocol::Tcp, listener.address);
+        let failed = not_bound(config, Protocol::Tcp, listener.address);
         let socket = Arc::new(http::bind(listener.address).await.map_err(&failed)?);
         let address = socket.local_addr().map_err(&failed)?;
         let tls = web_tls.clone().filter(|_| listener.secure);

@@ -93,6 +93,21 @@ fn an_empty_host_is_unknown_and_no_error() {
 }
 
 #[test]
+fn the_clock_is_asked_for_where_that_may_be_done() {
+    let host = Folder::new("clock");
+    let forbidden = || Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    let at = |purpose, ask| clock_in_step(&host.root(), purpose, ask);
+    assert_eq!(at(Purpose::Check, || Ok(false)), Ok(false));
+    let why = "the kernel does not tell this process: permission denied";
+    assert_eq!(at(Purpose::Check, forbidden), Err(why.to_owned()));
+    host.file("run/systemd/timesync/synchronized", "");
+    assert_eq!(at(Purpose::Check, forbidden), Ok(true));
+    assert_eq!(at(Purpose::Check, || Ok(false)), Ok(false));
+    let early = "a daemon may start before the clock is set";
+    assert_eq!(at(Purpose::Start, || Ok(true)), Err(early.to_owned()));
+}
+
+#[test]
 fn memory_is_what_the_control_group_leaves_of_it() {
     let host = Folder::new("memory");
     let meminfo = "MemTotal:        8388608 kB\nMemAvailable:    4194304 kB\n\
@@ -336,7 +351,7 @@ fn a_bind_that_fails_is_told_by_its_kind() {
     let state = |kind: io::ErrorKind| {
         let address = "192.0.2.7:443".parse().unwrap();
         let failed = Err(kind.into());
-        listener(&host.root(), "k", Protocol::Tcp, address, failed).state
+        listener(&host.root(), WEB, Protocol::Tcp, address, failed).state
     };
     assert_eq!(state(io::ErrorKind::AddrInUse), ListenerState::Taken(None));
     assert_eq!(
@@ -355,16 +370,35 @@ fn a_bind_that_fails_is_told_by_its_kind() {
 fn every_socket_of_the_configuration_is_looked_at() {
     let all: Vec<_> = listening(&gateway())
         .into_iter()
-        .map(|(key, protocol, address)| format!("{key} {protocol:?} {address}"))
+        .map(|((key, _), protocol, address)| format!("{key} {protocol:?} {address}"))
         .collect();
     assert_eq!(
         all,
         [
             "`listen` of [web] Tcp 192.0.2.7:8443",
+            "`listen` of [web] Tcp 127.0.0.1:0",
             "`listen` of [sip] Udp 192.0.2.7:5060",
             "`listen_tcp` of [sip] Tcp 192.0.2.7:5070",
             "`browser_port` of [media] Udp 192.0.2.7:20000",
             "`browser_port` of [media] Udp 192.0.2.7:20001",
+            "`rtp_port_min` of [media] Udp 192.0.2.7:0",
         ]
     );
+    // The documentation's address is none of this host, the other one's port is any free one.
+    let host = Folder::new("listeners");
+    let told: Vec<_> = listeners(&host.root(), &gateway(), None)
+        .into_iter()
+        .map(|socket| (socket.address_key, socket.address.port(), socket.state))
+        .collect();
+    assert_eq!(told.len(), 6);
+    let none = |key, port| (key, port, ListenerState::NoSuchAddress);
+    assert_eq!(told[0], none("`listen` of [web]", 8443));
+    assert_eq!(told[4], none("`browser_bind` of [media]", 20_001));
+    assert_eq!(told[5], none("`trunk_bind` of [media]", 0));
+    // Whoever cannot be bound is found among them by its address.
+    let failed = || io::ErrorKind::AddrNotAvailable.into();
+    let address = "192.0.2.7:0".parse().unwrap();
+    let finding = bind_failed(&gateway(), Protocol::Udp, address, failed());
+    let cure = "name an address that `ip address` lists in `trunk_bind` of [media]";
+    assert_eq!(finding.cure.as_deref(), Some(cure));
 }
