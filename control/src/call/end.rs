@@ -71,6 +71,9 @@ impl Calls {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        if call.state == State::Ending {
+            return;
+        }
         cause.status = status_for_caller(call, &cause);
         call.become_state(State::Ending);
         let referral = call.referral.take();

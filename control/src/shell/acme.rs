@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use self::https::Https;
 pub(super) use self::store::Store;
 use super::clock;
+use super::supervise::or_panicked;
 use super::tls::TlsError;
 use super::web_tls::WebTls;
 use crate::acme::Attempts;
@@ -41,6 +42,8 @@ pub(super) enum AcmeError {
     Certificate(String),
     /// It took too long.
     TooLong,
+    /// A library panicked on what the authority said.
+    Panicked(String),
 }
 
 impl fmt::Display for AcmeError {
@@ -59,6 +62,7 @@ impl fmt::Display for AcmeError {
             }
             Self::Certificate(why) => f.write_str(why),
             Self::TooLong => f.write_str("the authority took too long"),
+            Self::Panicked(why) => write!(f, "what the authority said was not expected: {why}"),
         }
     }
 }
@@ -89,8 +93,7 @@ pub(super) async fn keep(config: AcmeConfig, store: Arc<Store>, tls: Arc<WebTls>
     let mut attempts = Attempts::default();
     loop {
         wait_until_due(&store).await;
-        let attempt = timeout(ACME_ATTEMPT_WITHIN, renew(&config, &store, &tls));
-        match attempt.await.unwrap_or(Err(AcmeError::TooLong)) {
+        match attempt(renew(&config, &store, &tls)).await {
             Ok(until) => {
                 attempts.succeeded();
                 let hours = until.duration_since(clock::wall()).unwrap_or_default();
@@ -113,6 +116,16 @@ pub(super) async fn keep(config: AcmeConfig, store: Arc<Store>, tls: Arc<WebTls>
             () = sleep(attempts.wait(random())) => {}
             () = tls.reload_asked() => {}
         }
+    }
+}
+
+/// One attempt, which may take its time and may fail in any way: libraries that read what the
+/// authority says can panic, and calls need no new certificate.
+async fn attempt<T>(work: impl Future<Output = Result<T, AcmeError>>) -> Result<T, AcmeError> {
+    match or_panicked(timeout(ACME_ATTEMPT_WITHIN, work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(AcmeError::TooLong),
+        Err(why) => Err(AcmeError::Panicked(why)),
     }
 }
 
@@ -163,4 +176,23 @@ async fn renew(
 /// A random number, for what need not be secret.
 fn random() -> u32 {
     u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn media_f1_a_panic_on_what_the_authority_says_is_a_failed_attempt() {
+        // As instant-acme has it for a Retry-After beyond the end of time.
+        let seconds: u64 = "18446744073709551615".parse().unwrap();
+        let panicked = attempt(async {
+            let _until = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            Ok(())
+        });
+        let error = panicked.await.unwrap_err();
+        assert!(matches!(error, AcmeError::Panicked(_)), "{error}");
+        assert!(error.to_string().contains("overflow"), "{error}");
+        assert!(attempt(async { Ok(1) }).await.is_ok());
+    }
 }

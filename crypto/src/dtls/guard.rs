@@ -153,7 +153,8 @@ impl Guard {
         let behind_hello = last_hello.and_then(|last| head.number.checked_sub(last));
         match head.kind {
             CLIENT_HELLO => {
-                head.number <= last_hello.map_or(0, |last| last + u16::from(!self.answered))
+                let next = |last: u16| last.saturating_add(u16::from(!self.answered));
+                head.number <= last_hello.map_or(0, next)
             }
             CERTIFICATE => self.answered && behind_hello == Some(1),
             CLIENT_KEY_EXCHANGE => self.answered && behind_hello == Some(2),
