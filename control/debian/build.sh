@@ -7,11 +7,12 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
-export SOURCE_DATE_EPOCH
 if [ "${PROFILE:-release}" = dev ]; then
+    # Libraries in C would be built anew for it.
     built=target/debug
 else
     built=target/release
+    export SOURCE_DATE_EPOCH
     for map in "$root=/build" "$cargo_home=/cargo"; do
         RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$map"
         CFLAGS="${CFLAGS:-} -ffile-prefix-map=$map"
@@ -24,4 +25,5 @@ rm -rf "$built/package"
 "$built/ringway" generate "$built/package"
 gzip -n9 "$built"/package/*.1
 rm -f target/debian/ringway_*.deb
+export SOURCE_DATE_EPOCH
 cargo deb --profile "${PROFILE:-release}" --no-build --strip --locked -p control
