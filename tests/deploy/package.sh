@@ -90,6 +90,12 @@ check "the echo is called" call
 conffile() { inside grep -q 'number = "1001"' /etc/ringway/ringway.toml; }
 check "it installs again" inside dpkg -i --force-confold /ringway.deb
 check "an own configuration stays" conffile
+check "modes of its owner stay" inside sh -c 'chmod 0600 /etc/ringway/ringway.toml && dpkg -i /ringway.deb &&
+    [ "$(stat -c %a /etc/ringway/ringway.toml)" = 600 ]'
+check "it installs where the configuration was removed" inside sh -c 'mv /etc/ringway/ringway.toml /kept &&
+    dpkg -i /ringway.deb && mv /kept /etc/ringway/ringway.toml'
+check "a unit that was enabled" inside sh -c 'wants=/etc/systemd/system/multi-user.target.wants &&
+    mkdir -p $wants && ln -s /lib/systemd/system/ringway.service $wants/'
 check "it goes" inside dpkg -r ringway
 check "an own configuration stays when it goes" conffile
 check "nothing else stays" inside sh -c '! find / -xdev -path /proc -prune -o -path "*ringway*" -print |
