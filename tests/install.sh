@@ -30,6 +30,12 @@ if [ "${1:-test}" = test ]; then
     lacks debootstrap debootstrap
     lacks lintian lintian
     lacks systemd-analyze systemd
+    # The playbook on machines of its own.
+    lacks systemd-nspawn systemd-container
+    lacks ssh openssh-client
+    lacks nft nftables
+    lacks python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
     # A module of Kamailio, somewhere under the machine's own library directory.
     ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 ||
         packages="$packages kamailio-tls-modules"
