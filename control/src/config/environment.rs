@@ -29,7 +29,7 @@ const SIPS_PORTS: [u16; 2] = [5061, 5063];
 /// The port of browsers' media, unless the range of the RTP ports has it.
 const BROWSER_PORT: u16 = 20_000;
 
-/// What the environment says. Empty variables count as unset.
+/// Variables of the environment. Empty ones count as unset.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     proxy: Option<Place>,
@@ -223,7 +223,7 @@ impl Environment {
     /// Lays carrier and calls over the first trunk, or makes one.
     ///
     /// # Errors
-    /// What the environment says does not fit what the file says of the trunk.
+    /// A variable of the environment contradicts a key of the trunk in the file.
     pub(super) fn trunk(&self, trunks: &mut Vec<TrunkConfig>) -> Result<(), ConfigError> {
         if !self.has_carrier() {
             return Ok(());

@@ -26,7 +26,7 @@ pub struct TrunkConfig {
     /// True if requests of browsers to `sips` URIs go to it as requests to `sip` URIs where it is
     /// not spoken to over TLS. Default false: they are refused with 480 (RFC 5630 section 5.3).
     pub sips_as_sip: bool,
-    /// What its certificate is checked against; only for TLS.
+    /// Authorities for its certificate; only for TLS.
     pub trust: Trust,
     /// Where it is; the default port is 5060, over TLS 5061. None if it takes calls only, at
     /// `call_route`: then it has no registrar.

@@ -6,7 +6,7 @@ use crate::config::Config;
 const NAME: &str = "cores";
 const WANTED: &str = "a core of its own for each media worker, not core 0";
 
-/// What is not well about the cores, each by itself; else that all is well.
+/// A finding for each fault of the cores; one that all is well if there is none.
 pub(super) fn cores(facts: &Facts, config: &Config) -> Vec<Finding> {
     let workers = config.media.cores.len();
     let pinned: Vec<usize> = config.media.cores.iter().copied().flatten().collect();

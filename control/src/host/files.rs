@@ -4,7 +4,7 @@ use super::{Access, Facts, FileFact, Finding};
 
 const NAME: &str = "files";
 
-/// What is not well about each file; else that all is well.
+/// A finding for each file at fault; one that all is well if none is.
 pub(super) fn files(facts: &Facts) -> Vec<Finding> {
     if facts.files.is_empty() {
         return vec![Finding::skipped(NAME, "the configuration names none")];

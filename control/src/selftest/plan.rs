@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::{Certificate, Config, LineConfig, Secret, WebListener};
 
-/// What the call needs to know of a configuration.
+/// The parts of a configuration that the call needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where the WebSocket is, as seen from this machine.

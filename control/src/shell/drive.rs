@@ -43,7 +43,7 @@ pub(super) struct Driver<B> {
     failed: bool,
     /// The brain has been told that it is late.
     is_late: bool,
-    /// What others see of this task.
+    /// Signs of life, for the watchdog and the status.
     pulse: Arc<Pulse>,
 }
 

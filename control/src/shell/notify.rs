@@ -14,7 +14,7 @@ use super::arrival::Arrival;
 use super::supervise::Supervisor;
 use crate::limits::STATUS_EVERY;
 
-/// What the task of the brain shows of itself.
+/// Signs of life of the task of the brain.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     turns: AtomicU64,

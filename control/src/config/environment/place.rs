@@ -67,7 +67,7 @@ pub(super) fn head_of(text: &str) -> Option<Place> {
     })
 }
 
-/// What a scheme in front says of the transport, and what is left.
+/// The transport that a scheme in front names, and the text behind it.
 pub(super) fn without_scheme(text: &str) -> (Option<Transport>, &str) {
     const SCHEMES: [(&str, Option<Transport>); 5] = [
         ("udp://", Some(Transport::Udp)),

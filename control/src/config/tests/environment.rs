@@ -83,7 +83,7 @@ fn ux_g2_a_registrar_alone_is_a_gateway() {
     assert!(!trunk.targets[0].has_port, "SRV records come first");
     assert!(trunk.account.is_none() && trunk.call_route.is_none());
     assert_eq!(config.trunk_of_domain("sip.example.net"), Some(0));
-    // What check-config prints is a file that says the same.
+    // The output of check-config is a file with the same meaning.
     let again = load(&config.effective()).unwrap();
     assert_eq!(again.effective(), config.effective());
 }
