@@ -21,7 +21,7 @@ pub struct SipConfig {
     pub listen_tcp: Option<SocketAddr>,
     /// The TLS listener; `None` means no TLS.
     pub listen_tls: Option<SocketAddr>,
-    /// Our identity over TLS, for peers that connect and for trunks that ask. `None` with `listen_tls`: a
+    /// Our identity over TLS, for peers that connect and trunks that ask. `None` with `listen_tls`: a
     /// certificate that is made at start, which nobody can check, for those who connect.
     pub certificate: Option<CertificateFiles>,
     /// PEM file of the authorities of which those who connect over TLS need a certificate; `None`:

@@ -11,10 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,7 +22,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use self::path::{Heard, Path};
 use super::clock;
-use super::tls::{provider, read_chain};
+use super::tls::{Anybody, provider, read_chain};
 use crate::config::{Config, Secret};
 use crate::limits::{SELFTEST_ANSWER_BYTES_MAX, SELFTEST_STEP_WITHIN};
 use crate::selftest::{Dialog, ECHO_PACKETS, LocalMedia, Plan, PlanError, RemoteMedia};
@@ -133,7 +130,7 @@ async fn secure(
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(OwnListener(provider())))
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
         .with_no_client_auth();
     let name = ServerName::from(plan.web.address.ip());
     let stream = TlsConnector::from(Arc::new(config))
@@ -151,48 +148,6 @@ async fn secure(
         }
     }
     Ok(stream)
-}
-
-/// The listener is one of this machine, and its certificate is compared with the configured one:
-/// who signed it, and for which names, does not matter here.
-#[derive(Debug)]
-struct OwnListener(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for OwnListener {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// Opens the WebSocket, and makes the call.

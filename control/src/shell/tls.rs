@@ -1,5 +1,7 @@
 //! Certificates: read from files, or made by ourselves.
 
+mod anybody;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+pub(super) use self::anybody::Anybody;
 use super::clock;
 use crate::acme::Validity;
 use crate::limits::SELF_SIGNED_VALID_FOR;
